@@ -1,0 +1,101 @@
+//! What the machine has room for: the server knows its ceiling before it hits it.
+
+use procfs::process::Process;
+use procfs::sys::{kernel, vm};
+use rlimit::Resource;
+
+/// Descriptors kept for what is not a connection: listeners, the desk, the doorbell, files.
+const SPARE_FILES: u64 = 64;
+/// Threads kept for what is not a connection, and for the rest of the machine.
+const SPARE_THREADS: u64 = 256;
+/// Memory mappings of one thread: its stack and its signal stack, each with a guard page.
+const MAPS_PER_THREAD: u64 = 4;
+/// Mappings kept for the program itself.
+const SPARE_MAPS: u64 = 1024;
+
+/// How many connections, so threads, fit, and what ends the party.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    pub connections: usize,
+    /// The limit that `connections` comes from.
+    pub set_by: &'static str,
+    pub open_files: u64,
+    pub threads: u64,
+}
+
+/// Raises the soft limit on open files to the hard one, then asks every limit how many
+/// connections it leaves room for, and takes the smallest.
+pub fn measure() -> Capacity {
+    let open_files = raise_open_files();
+    let threads = thread_limit();
+    let maps = vm::max_map_count().unwrap_or(65_530);
+    let rooms = [
+        (
+            "open files (ulimit -n)",
+            open_files.saturating_sub(SPARE_FILES),
+        ),
+        (
+            "threads (kernel.threads-max, kernel.pid_max, ulimit -u)",
+            threads.saturating_sub(SPARE_THREADS),
+        ),
+        (
+            "memory mappings (vm.max_map_count)",
+            maps.saturating_sub(SPARE_MAPS) / MAPS_PER_THREAD,
+        ),
+    ];
+    let (set_by, room) = rooms
+        .into_iter()
+        .min_by_key(|(_, room)| *room)
+        .unwrap_or(rooms[0]);
+    Capacity {
+        connections: room.max(1) as usize,
+        set_by,
+        open_files,
+        threads,
+    }
+}
+
+fn raise_open_files() -> u64 {
+    // A hard limit of "unlimited" is cut to what the kernel allows anyone.
+    rlimit::increase_nofile_limit(1 << 20)
+        .or_else(|_| Resource::NOFILE.get_soft())
+        .unwrap_or(1024)
+}
+
+/// The smallest of the limits on threads that apply to us. (A thread takes a process id, too.)
+fn thread_limit() -> u64 {
+    let all = u64::from(kernel::threads_max().unwrap_or(u32::MAX));
+    let ids = kernel::pid_max().map_or(u64::MAX, |max| max.max(0) as u64);
+    all.min(ids).min(user_limit()).min(cgroup_limit())
+}
+
+/// `ulimit -u`, which does not bind root.
+fn user_limit() -> u64 {
+    match nix::unistd::geteuid().is_root() {
+        true => u64::MAX,
+        false => Resource::NPROC.get_soft().unwrap_or(u64::MAX),
+    }
+}
+
+/// `pids.max` of our own control group (a container's limit, or a service's).
+fn cgroup_limit() -> u64 {
+    let groups = Process::myself().and_then(|me| me.cgroups());
+    let ours = groups
+        .ok()
+        .and_then(|groups| groups.into_iter().find(|group| group.hierarchy == 0));
+    ours.map(|group| format!("/sys/fs/cgroup{}/pids.max", group.pathname))
+        .and_then(|path| std::fs::read_to_string(path).ok())
+        .and_then(|max| max.trim().parse().ok())
+        .unwrap_or(u64::MAX)
+}
+
+/// Asks for a larger futex table. Since Linux 6.16 a process has its own, sized by its processors:
+/// thousands of parked threads then share a handful of buckets, and each wake walks through
+/// hundreds of them. Older kernels refuse, and nothing is lost.
+pub fn enlarge_futex_table() {
+    const PR_FUTEX_HASH: i32 = 78;
+    const PR_FUTEX_HASH_SET_SLOTS: u64 = 1;
+    const SLOTS: u64 = 16_384;
+    // SAFETY: this call takes numbers, no pointers, and only changes how fast futexes are found.
+    unsafe { nix::libc::prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, SLOTS, 0) };
+}

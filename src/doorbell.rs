@@ -1,0 +1,205 @@
+//! The one thread that isn't blocked on one thing: it watches every sleeping connection's socket
+//! and its clock, and rings the connection's signal channel.
+//!
+//! Without it, a thread asleep on its hub channel could not hear its client hang up. That this one
+//! thread watches ten thousand sockets is worth a thought: it could also have served them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use log::error;
+use polling::{Event, Events, Poller};
+
+/// Why a sleeping thread is woken, other than by an event of the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The client sent something, or hung up.
+    Readable,
+    /// The time that was asked for is over (and begins again).
+    Tick,
+    /// The server is ending.
+    Closing,
+}
+
+/// How many signals may wait. At most one `Readable` does (it must be asked for again each time)
+/// and one `Closing`; what is left takes ticks, and a tick too many is not missed.
+const WAITING_SIGNALS: usize = 4;
+
+/// Watches the sockets of sleeping connections.
+pub struct Doorbell {
+    poller: Poller,
+    sleepers: Mutex<Sleepers>,
+}
+
+/// Who sleeps, and until when.
+#[derive(Default)]
+struct Sleepers {
+    next_key: usize,
+    by_key: HashMap<usize, Sleeper>,
+    by_time: BTreeSet<(Instant, usize)>,
+    closing: bool,
+    stopped: bool,
+}
+
+/// One sleeping connection, as the doorbell sees it.
+struct Sleeper {
+    signals: Sender<Signal>,
+    every: Duration,
+    due: Instant,
+}
+
+impl Doorbell {
+    /// A doorbell that nobody answers yet: see [`doorbell_thread`].
+    pub fn new() -> io::Result<Doorbell> {
+        Ok(Doorbell {
+            poller: Poller::new()?,
+            sleepers: Mutex::default(),
+        })
+    }
+
+    /// Watches `socket` until the answered [`Watch`] is dropped, and ticks `every` so often.
+    pub fn watch(
+        self: &Arc<Doorbell>,
+        socket: &Arc<TcpStream>,
+        every: Duration,
+    ) -> io::Result<Watch> {
+        let (sender, signals) = bounded(WAITING_SIGNALS);
+        let key = self.add_sleeper(sender, every);
+        let watch = Watch {
+            doorbell: self.clone(),
+            key,
+            socket: socket.clone(),
+            signals,
+        };
+        // SAFETY: the socket must be deleted from the poller before it closes. `watch` holds it
+        // open, and its `drop` deletes it.
+        unsafe { self.poller.add(&*watch.socket, Event::readable(key)) }?;
+        Ok(watch)
+    }
+
+    fn add_sleeper(&self, signals: Sender<Signal>, every: Duration) -> usize {
+        let mut sleepers = self.lock();
+        let key = sleepers.next_key;
+        sleepers.next_key += 1;
+        if sleepers.closing {
+            let _ = signals.try_send(Signal::Closing);
+        }
+        // A time too far to be told (a patient debugger's) is a year.
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let due = Instant::now() + every.min(year);
+        let sleeper = Sleeper {
+            signals,
+            every: every.clamp(Duration::from_millis(1), year),
+            due,
+        };
+        sleepers.by_key.insert(key, sleeper);
+        sleepers.by_time.insert((due, key));
+        if sleepers.by_time.first() == Some(&(due, key)) {
+            let _ = self.poller.notify(); // it sleeps until a later time: wake it to look again
+        }
+        key
+    }
+
+    /// Tells everyone who sleeps now, or will, that the server is ending.
+    pub fn close(&self) {
+        let mut sleepers = self.lock();
+        sleepers.closing = true;
+        for sleeper in sleepers.by_key.values() {
+            let _ = sleeper.signals.try_send(Signal::Closing);
+        }
+    }
+
+    /// Ends [`doorbell_thread`].
+    pub fn stop(&self) {
+        self.lock().stopped = true;
+        let _ = self.poller.notify();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sleepers> {
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The doorbell's own thread: sleeps on all sockets at once, until one of them has something or
+/// the next tick is due.
+pub fn doorbell_thread(doorbell: &Doorbell) {
+    let mut events = Events::new();
+    loop {
+        let due = doorbell.lock().by_time.first().map(|(due, _)| *due);
+        let patience = due.map(|due| due.saturating_duration_since(Instant::now()));
+        events.clear();
+        if let Err(error) = doorbell.poller.wait(&mut events, patience) {
+            error!("the doorbell cannot wait: {error}");
+        }
+        let mut sleepers = doorbell.lock();
+        if sleepers.stopped {
+            return;
+        }
+        ring_readable(&sleepers, &events);
+        ring_ticks(&mut sleepers);
+    }
+}
+
+fn ring_readable(sleepers: &Sleepers, events: &Events) {
+    for event in events.iter() {
+        if let Some(sleeper) = sleepers.by_key.get(&event.key) {
+            let _ = sleeper.signals.try_send(Signal::Readable);
+        }
+    }
+}
+
+fn ring_ticks(sleepers: &mut Sleepers) {
+    let now = Instant::now();
+    while let Some(&(due, key)) = sleepers.by_time.first() {
+        if due > now {
+            return;
+        }
+        sleepers.by_time.remove(&(due, key));
+        if let Some(sleeper) = sleepers.by_key.get_mut(&key) {
+            sleeper.tick(now);
+            let due = sleeper.due;
+            sleepers.by_time.insert((due, key));
+        }
+    }
+}
+
+impl Sleeper {
+    fn tick(&mut self, now: Instant) {
+        self.due = now + self.every;
+        if self.signals.len() < WAITING_SIGNALS - 2 {
+            let _ = self.signals.try_send(Signal::Tick);
+        }
+    }
+}
+
+/// A sleeping connection's place at the doorbell. It holds the socket open for as long as the
+/// poller knows it; dropping it takes the socket out of the poller first.
+pub struct Watch {
+    doorbell: Arc<Doorbell>,
+    key: usize,
+    socket: Arc<TcpStream>,
+    /// Where the doorbell rings; the thread sleeps on it.
+    pub signals: Receiver<Signal>,
+}
+
+impl Watch {
+    /// Asks for the next [`Signal::Readable`]: one is rung once for each time it is asked for.
+    pub fn ask_again(&self) -> io::Result<()> {
+        let interest = Event::readable(self.key);
+        self.doorbell.poller.modify(&*self.socket, interest)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.doorbell.poller.delete(&*self.socket);
+        let mut sleepers = self.doorbell.lock();
+        if let Some(sleeper) = sleepers.by_key.remove(&self.key) {
+            sleepers.by_time.remove(&(sleeper.due, self.key));
+        }
+    }
+}

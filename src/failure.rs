@@ -1,0 +1,62 @@
+//! Why a request does not get what it asked for.
+
+use std::io;
+
+use crate::hub::{MAX_TOPICS, TooManyTopics};
+
+/// Either there is someone to tell, or there isn't.
+#[derive(Debug)]
+pub enum Failure {
+    /// The request can't be granted: the client is told, with this status.
+    Refused(Refusal),
+    /// The connection is gone, or no good any more: it ends, and there is nobody to tell.
+    Lost(io::Error),
+}
+
+/// An answer that says no, and what to do instead.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The status code (RFC 9110 section 15).
+    pub status: u16,
+    /// What is wrong and what to do, for a person to read.
+    pub message: String,
+    /// A header that this status calls for, such as `Allow` or `Retry-After`.
+    pub header: Option<(&'static str, String)>,
+}
+
+/// A refusal, ready for `?` and `return Err(…)`.
+pub fn refuse(status: u16, message: impl Into<String>) -> Refusal {
+    Refusal {
+        status,
+        message: message.into(),
+        header: None,
+    }
+}
+
+impl Refusal {
+    /// The same, with a header.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Refusal {
+        self.header = Some((name, value.into()));
+        self
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        Failure::Refused(refusal)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Lost(error)
+    }
+}
+
+impl From<TooManyTopics> for Failure {
+    fn from(_: TooManyTopics) -> Failure {
+        let message =
+            format!("all {MAX_TOPICS} topics have listeners: use one of them, or ask again later");
+        refuse(503, message).with("Retry-After", "5").into()
+    }
+}

@@ -1,0 +1,296 @@
+//! Topics, their rings of last events, and the seats of those who listen: the fan-out.
+//!
+//! Joining a topic takes what it has (the backlog) *and* a seat under one lock, so no event can
+//! fall between "what was" and "what comes". Publishing appends to the ring, then sends the event
+//! down each seat's bounded channel. A full channel never blocks the publisher and never costs an
+//! event: whoever sits there notices, and reads the ring again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, bounded, never};
+use serde_json::Value;
+
+use crate::event::{Event, News, unix_time};
+
+/// How many topics there are at the most.
+pub const MAX_TOPICS: usize = 64;
+/// How many events a topic remembers.
+pub const RING_EVENTS: usize = 1024;
+/// How many bytes of events a topic remembers: large events push old ones out sooner.
+pub const RING_BYTES: usize = 4 << 20;
+/// How many events may wait in a seat's channel before its owner has to read the ring instead.
+pub const SEAT_EVENTS: usize = 32;
+/// Topics that are never forgotten: the default one, and the ball game's.
+const LASTING: [&str; 2] = ["chat", "baseball"];
+
+/// Where a client wants to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// Only what comes now.
+    Now,
+    /// Everything after the event with this id.
+    After(u64),
+    /// Begin with this many of the last events.
+    Last(usize),
+}
+
+/// Why a topic can't be opened: all [`MAX_TOPICS`] are in use.
+#[derive(Debug)]
+pub struct TooManyTopics;
+
+/// All topics.
+#[derive(Default)]
+pub struct Hub {
+    topics: Mutex<HashMap<String, Arc<Topic>>>,
+}
+
+impl Hub {
+    /// A seat in `topic`, with everything after `cursor` waiting in it.
+    pub fn join(&self, topic: &str, cursor: Cursor) -> Result<Seat, TooManyTopics> {
+        Ok(take_seat(self.topic(topic)?, cursor))
+    }
+
+    /// What `topic` has after `cursor`, for those who ask and leave.
+    pub fn read(&self, topic: &str, cursor: Cursor) -> Result<News, TooManyTopics> {
+        Ok(lock(&self.topic(topic)?.room).after(cursor))
+    }
+
+    /// Publishes `data` to everyone in `topic` and answers with the new event's id.
+    pub fn publish(&self, topic: &str, data: &Value) -> Result<u64, TooManyTopics> {
+        let topic = self.topic(topic)?;
+        let mut room = lock(&topic.room);
+        let event = Arc::new(Event::new(room.newest + 1, &topic.name, data));
+        room.append(&event);
+        for chair in room.chairs.values() {
+            chair.offer(&event);
+        }
+        Ok(event.id)
+    }
+
+    /// The topic of this name; a new one if need be.
+    fn topic(&self, name: &str) -> Result<Arc<Topic>, TooManyTopics> {
+        let mut topics = lock(&self.topics);
+        if let Some(topic) = topics.get(name) {
+            return Ok(topic.clone());
+        }
+        if topics.len() >= MAX_TOPICS {
+            forget_one(&mut topics)?;
+        }
+        let topic = Arc::new(Topic::new(name));
+        topics.insert(name.to_string(), topic.clone());
+        Ok(topic)
+    }
+}
+
+/// Makes room by forgetting the topic that has been silent for longest. Only one that nobody else
+/// holds (no seat, no publisher at work) can go: the map's own reference is then the last.
+fn forget_one(topics: &mut HashMap<String, Arc<Topic>>) -> Result<(), TooManyTopics> {
+    let idle = topics
+        .values()
+        .filter(|topic| Arc::strong_count(topic) == 1 && !LASTING.contains(&&*topic.name))
+        .min_by_key(|topic| lock(&topic.room).newest)
+        .map(|topic| topic.name.clone());
+    topics.remove(&idle.ok_or(TooManyTopics)?);
+    Ok(())
+}
+
+/// One topic: a name, and the room that its lock guards.
+struct Topic {
+    name: String,
+    room: Mutex<Room>,
+}
+
+impl Topic {
+    fn new(name: &str) -> Topic {
+        // Ids start from the clock, in microseconds, so that they are new even after a restart
+        // (and still fit into the 53 bits of a JavaScript number).
+        let newest = unix_time().as_micros() as u64;
+        Topic {
+            name: name.to_string(),
+            room: Mutex::new(Room {
+                newest,
+                ring: VecDeque::new(),
+                ring_bytes: 0,
+                chairs: HashMap::new(),
+                next_chair: 0,
+            }),
+        }
+    }
+}
+
+/// What a topic remembers, and who is in it.
+struct Room {
+    /// The id of the newest event, or the one before the first.
+    newest: u64,
+    /// The last events; their ids have no holes.
+    ring: VecDeque<Arc<Event>>,
+    ring_bytes: usize,
+    chairs: HashMap<u64, Chair>,
+    next_chair: u64,
+}
+
+impl Room {
+    fn append(&mut self, event: &Arc<Event>) {
+        self.newest = event.id;
+        self.ring_bytes += event.json.len();
+        self.ring.push_back(event.clone());
+        while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {
+            match self.ring.pop_front() {
+                Some(oldest) => self.ring_bytes -= oldest.json.len(),
+                None => break,
+            }
+        }
+    }
+
+    /// What the ring has after `cursor`, with a gap if it no longer reaches that far.
+    fn after(&self, cursor: Cursor) -> News {
+        let before_ring = self.newest - self.ring.len() as u64;
+        let (gap, skip) = match cursor {
+            Cursor::Now => (None, self.ring.len()),
+            Cursor::Last(count) => (None, self.ring.len().saturating_sub(count)),
+            Cursor::After(id) if (before_ring..=self.newest).contains(&id) => {
+                (None, (id - before_ring) as usize)
+            }
+            Cursor::After(_) => (Some(before_ring), 0),
+        };
+        News {
+            gap,
+            events: self.ring.iter().skip(skip).cloned().collect(),
+            next: self.newest,
+        }
+    }
+}
+
+/// The publisher's side of a seat.
+struct Chair {
+    events: Sender<Arc<Event>>,
+    missed: Arc<AtomicBool>,
+}
+
+impl Chair {
+    /// Sends the event if there is room. If there is none, says so, and tries once more: should the
+    /// reader have emptied the channel in between and gone to sleep, the second try wakes it;
+    /// if the channel is still full, the reader has yet to empty it and will see `missed` after.
+    fn offer(&self, event: &Arc<Event>) {
+        if self.events.try_send(event.clone()).is_err() {
+            self.missed.store(true, Ordering::SeqCst);
+            let _ = self.events.try_send(event.clone());
+        }
+    }
+}
+
+/// One listener's place in a topic. Dropping it leaves the topic.
+pub struct Seat {
+    topic: Arc<Topic>,
+    number: u64,
+    /// Where the hub sends events; the thread sleeps on it.
+    pub events: Receiver<Arc<Event>>,
+    missed: Arc<AtomicBool>,
+    /// What was there when the seat was taken.
+    backlog: Option<News>,
+    /// An event that has been received, but not yet been told.
+    arrived: Option<Arc<Event>>,
+    /// The id of the last event told.
+    last: u64,
+}
+
+/// The backlog and the seat, under one lock.
+fn take_seat(topic: Arc<Topic>, cursor: Cursor) -> Seat {
+    let (sender, events) = bounded(SEAT_EVENTS);
+    let missed = Arc::new(AtomicBool::new(false));
+    let chair = Chair {
+        events: sender,
+        missed: missed.clone(),
+    };
+    let mut room = lock(&topic.room);
+    let backlog = room.after(cursor);
+    let number = room.next_chair;
+    room.next_chair += 1;
+    room.chairs.insert(number, chair);
+    drop(room);
+    Seat {
+        topic,
+        number,
+        events,
+        missed,
+        last: backlog.next,
+        backlog: Some(backlog),
+        arrived: None,
+    }
+}
+
+impl Seat {
+    /// A seat in no topic, for a thread that waits for its client alone.
+    pub fn nowhere() -> Seat {
+        Seat {
+            topic: Arc::new(Topic::new("")),
+            number: 0,
+            events: never(),
+            missed: Arc::default(),
+            backlog: None,
+            arrived: None,
+            last: 0,
+        }
+    }
+
+    /// Everything that has come since the last call; empty if nothing has. Never blocks.
+    pub fn news(&mut self) -> News {
+        if let Some(backlog) = self.backlog.take().filter(|backlog| !backlog.is_empty()) {
+            return backlog;
+        }
+        let start = self.last;
+        let mut events = Vec::new();
+        let mut behind = false;
+        let waiting = self.events.try_iter().take(SEAT_EVENTS);
+        for event in self.arrived.take().into_iter().chain(waiting) {
+            if event.id == self.last + 1 {
+                self.last = event.id;
+                events.push(event);
+            } else if event.id > self.last {
+                behind = true; // a hole: the channel was full when the missing one came
+            }
+        }
+        if behind || self.missed.swap(false, Ordering::SeqCst) {
+            return self.read_ring(start);
+        }
+        News {
+            gap: None,
+            events,
+            next: self.last,
+        }
+    }
+
+    /// Keeps an event that the sleeping thread was woken with, for [`Seat::news`].
+    pub fn arrived(&mut self, event: Arc<Event>) {
+        self.arrived = Some(event);
+    }
+
+    /// The answer "nothing new": no events, and the cursor to ask again with.
+    pub fn nothing_new(&self) -> News {
+        News {
+            gap: None,
+            events: Vec::new(),
+            next: self.last,
+        }
+    }
+
+    fn read_ring(&mut self, start: u64) -> News {
+        let news = lock(&self.topic.room).after(Cursor::After(start));
+        self.last = news.next;
+        news
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        lock(&self.topic.room).chairs.remove(&self.number);
+    }
+}
+
+/// Locks a mutex. A thread that panicked while it held the lock ends alone: what it guarded here
+/// is whole between any two statements, so the others go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,164 @@
+//! The command line: starts the server, and ends it well.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use comet::capacity;
+use comet::event::unix_time;
+use comet::server::Server;
+use comet::settings::{Limits, Settings};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use log::{error, info};
+
+/// Server push, made visible: polling, long polling, streaming and WebSocket, one thread per connection
+///
+/// Open the first address it prints in a browser. Ctrl-C ends it well: each held connection gets its
+/// proper end; a second Ctrl-C ends it at once. Logs go to standard error; RUST_LOG=debug says more.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct CommandLine {
+    /// Where to listen; may be given several times. Port 0 picks a free one. A second address is a
+    /// second origin to a browser, with six more connections [default: 127.0.0.1:8080 and 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    listen: Vec<SocketAddr>,
+
+    /// Where the teacher's desk listens (/stats, /healthz), on loopback only; "off" for none
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:8081")]
+    desk: Desk,
+
+    /// How many connections, so how many threads, at the most [default: what the machine has room for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections: Option<u32>,
+
+    /// Another site whose pages may publish and open WebSockets here, such as http://example.com; may
+    /// be given several times
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    allow_origin: Vec<String>,
+
+    /// Stretch every time limit to this many seconds, so that someone at a breakpoint isn't cut off
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    patience: u32,
+
+    /// The ball game's seed: the same seed plays the same season [default: from the clock]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+/// The desk's address, or no desk.
+#[derive(Clone)]
+enum Desk {
+    At(SocketAddr),
+    Off,
+}
+
+impl std::str::FromStr for Desk {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Desk, String> {
+        match text {
+            "off" => Ok(Desk::Off),
+            text => address(text).map(Desk::At),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.replace("localhost:", "127.0.0.1:");
+    text.parse().map_err(|_| {
+        "give an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_string()
+    })
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let authority = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match authority {
+        Some(authority) if !authority.is_empty() && !authority.contains('/') => {
+            Ok(text.to_string())
+        }
+        _ => Err(
+            "give a scheme and a host as browsers send it, such as http://example.com (no path)"
+                .to_string(),
+        ),
+    }
+}
+
+impl CommandLine {
+    fn settings(self) -> Settings {
+        let defaults = Settings::default();
+        Settings {
+            listen: match self.listen.is_empty() {
+                true => defaults.listen,
+                false => self.listen,
+            },
+            desk: match self.desk {
+                Desk::At(address) => Some(address),
+                Desk::Off => None,
+            },
+            max_connections: self.max_connections.map(|most| most as usize),
+            allow_origins: self.allow_origin,
+            seed: self.seed.unwrap_or(unix_time().as_micros() as u64),
+            limits: Limits::default().stretched(Duration::from_secs(self.patience.into())),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let settings = CommandLine::parse().settings();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    match run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the server until Ctrl-C.
+fn run(settings: Settings) -> io::Result<()> {
+    let interrupted = on_interrupt()?;
+    capacity::enlarge_futex_table();
+    let seed = settings.seed;
+    let server = Server::start(settings)?;
+    info!("the ball game's seed is {seed}");
+    announce(&server)?;
+    let _ = interrupted.recv();
+    info!("ending: each held connection gets its proper end; Ctrl-C again ends at once");
+    let left = server.stop(Duration::from_millis(1500));
+    if left > 0 {
+        info!("{left} connections did not end in time");
+    }
+    Ok(())
+}
+
+/// One line a listener on standard output, for people and for programs that start us.
+fn announce(server: &Server) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for address in &server.addresses {
+        writeln!(out, "listening on http://{address}/")?;
+    }
+    if let Some(address) = server.desk_address {
+        writeln!(out, "desk on http://{address}/")?;
+    }
+    out.flush()
+}
+
+/// Hears Ctrl-C and SIGTERM: the first is told, the second ends the process.
+fn on_interrupt() -> io::Result<Receiver<()>> {
+    let (sender, receiver): (Sender<()>, Receiver<()>) = unbounded();
+    let mut before = false;
+    let handler = move || {
+        if before {
+            std::process::exit(130);
+        }
+        before = true;
+        let _ = sender.send(());
+    };
+    ctrlc::set_handler(handler).map_err(io::Error::other)?;
+    Ok(receiver)
+}

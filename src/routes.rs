@@ -1,0 +1,153 @@
+//! One table: path, technique, where the article tells of it, and where the source is.
+
+use std::io;
+
+use log::debug;
+use tiny_http::Method;
+
+use crate::connection::Connection;
+use crate::failure::{Failure, Refusal, refuse};
+use crate::http::{self, Request, make_header};
+use crate::hub::Hub;
+use crate::techniques::{
+    event_source, forever_frame, jsonp_polling, long_polling, multipart_streaming, polling,
+    websocket, xhr_streaming,
+};
+use crate::{echo, origin, publish, site};
+
+/// What a technique is: it gets the request, the connection to answer on, and the hub.
+pub type Technique = fn(&Request, &mut Connection, &Hub) -> Result<(), Failure>;
+
+/// One row of the table.
+pub struct Route {
+    /// The path. One that ends in `/` stands for all below it.
+    pub path: &'static str,
+    /// The module's name, and the name that its counts go by.
+    pub name: &'static str,
+    /// The methods it takes, as an `Allow` header lists them.
+    pub allow: &'static str,
+    /// The heading in the article, or what stands closest to it.
+    pub article: &'static str,
+    /// The source file, below `src/`.
+    pub source: &'static str,
+    /// May only our own pages use it? (Those that publish.)
+    pub own_pages_only: bool,
+    pub technique: Technique,
+}
+
+const fn route(
+    path: &'static str,
+    name: &'static str,
+    allow: &'static str,
+    article: &'static str,
+    source: &'static str,
+    technique: Technique,
+) -> Route {
+    Route {
+        path,
+        name,
+        allow,
+        article,
+        source,
+        own_pages_only: false,
+        technique,
+    }
+}
+
+const fn own_pages_only(mut route: Route) -> Route {
+    route.own_pages_only = true;
+    route
+}
+
+/// The techniques in the article's order, then the short requests. The last row takes all the rest.
+#[rustfmt::skip]
+pub const ROUTES: [Route; 14] = [
+    route("/polling", "polling", "GET, POST", "폴링", "techniques/polling.rs", polling::answer),
+    route("/long-polling", "long_polling", "GET, POST", "롱폴링", "techniques/long_polling.rs", long_polling::answer),
+    route("/xhr-streaming", "xhr_streaming", "GET, POST", "XHR 스트리밍", "techniques/xhr_streaming.rs", xhr_streaming::answer),
+    route("/forever-frame", "forever_frame", "GET", "XHR 스트리밍 (iframe, forever frame)", "techniques/forever_frame.rs", forever_frame::answer),
+    route("/multipart-streaming", "multipart_streaming", "GET", "WebSocket (Socket.IO: AJAX Multi part Streaming)", "techniques/multipart_streaming.rs", multipart_streaming::answer),
+    route("/jsonp-polling", "jsonp_polling", "GET", "WebSocket (Socket.IO: JSONP Polling)", "techniques/jsonp_polling.rs", jsonp_polling::answer),
+    route("/event-source", "event_source", "GET", "WebSocket (HTML5)", "techniques/event_source.rs", event_source::answer),
+    own_pages_only(route("/websocket", "websocket", "GET", "WebSocket", "techniques/websocket.rs", websocket::answer)),
+    own_pages_only(route("/echo", "echo", "GET", "", "echo.rs", echo::answer)),
+    own_pages_only(route("/publish", "publish", "POST", "", "publish.rs", publish::answer)),
+    route("/ports", "ports", "GET, HEAD", "", "site.rs", site::ports),
+    route("/weigh", "weigh", "GET, HEAD", "", "site.rs", site::weigh),
+    route("/source/", "source", "GET, HEAD", "", "site.rs", site::source),
+    route("/", "site", "GET, HEAD", "", "site.rs", site::answer),
+];
+
+/// Answers one request: finds its row, runs the technique, and tells a refusal.
+///
+/// # Errors
+/// When the connection is no good any more.
+pub fn answer(request: &Request, conn: &mut Connection) -> io::Result<()> {
+    let shared = conn.shared.clone();
+    let (index, route) = find(&request.path);
+    debug!(
+        "{} {} on connection {}",
+        request.method, request.path, conn.number
+    );
+    conn.begin(request, &shared.meter.counts[index]);
+    conn.reader_origin = origin::allowed(request, &shared.ports, &shared.settings.allow_origins);
+    let answered = run_technique(route, request, conn, &shared.hub);
+    conn.release();
+    match answered {
+        Ok(()) => Ok(()),
+        Err(Failure::Refused(refusal)) if !conn.is_answering() => conn.refuse(&refusal),
+        Err(Failure::Refused(refusal)) => Err(io::Error::other(refusal.message)),
+        Err(Failure::Lost(error)) => Err(error),
+    }
+}
+
+/// Checks what holds for every row, then lets the technique answer.
+fn run_technique(
+    route: &Route,
+    request: &Request,
+    conn: &mut Connection,
+    hub: &Hub,
+) -> Result<(), Failure> {
+    if request.method == Method::Options {
+        return Ok(conn.respond(preflight(route))?);
+    }
+    check_method(route, request)?;
+    if route.own_pages_only {
+        origin::check(request, &conn.reader_origin)?;
+    }
+    (route.technique)(request, conn, hub)
+}
+
+/// The row for a path, and its number.
+fn find(path: &str) -> (usize, &'static Route) {
+    let fits = |route: &Route| match route.path.ends_with('/') {
+        true => path.starts_with(route.path),
+        false => path == route.path,
+    };
+    let index = ROUTES.iter().position(fits).unwrap_or(ROUTES.len() - 1);
+    (index, &ROUTES[index])
+}
+
+fn check_method(route: &Route, request: &Request) -> Result<(), Refusal> {
+    let method = request.method.as_str();
+    match route.allow.split(", ").any(|allowed| allowed == method) {
+        true => Ok(()),
+        false => Err(refuse(
+            405,
+            format!("{} takes {}, not {method}", request.path, route.allow),
+        )
+        .with("Allow", route.allow)),
+    }
+}
+
+/// What a browser asks before a request that a form could not have sent (the Fetch standard,
+/// "CORS-preflight fetch"). Without an `Access-Control-Allow-Origin` beside it, the answer is no.
+fn preflight(route: &Route) -> http::Answer {
+    http::answer(204, "text/plain", "")
+        .with_header(make_header("Allow", route.allow))
+        .with_header(make_header("Access-Control-Allow-Methods", route.allow))
+        .with_header(make_header(
+            "Access-Control-Allow-Headers",
+            "Content-Type, Last-Event-ID",
+        ))
+}

@@ -1,0 +1,303 @@
+//! The server itself: an accept loop a listener, one named thread per connection, a cap on how many
+//! there may be, and a graceful end.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use log::{debug, info, warn};
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::connection::{Connection, Shared};
+use crate::doorbell::{Doorbell, doorbell_thread};
+use crate::failure::{Failure, refuse};
+use crate::http::{self, Incoming};
+use crate::hub::Hub;
+use crate::meter::Meter;
+use crate::settings::Settings;
+use crate::{baseball, capacity, desk, policy_file, routes};
+
+/// How many connections may wait to be accepted. (The standard library asks for 128; of a burst of
+/// thousands, most would then wait for their SYN to be sent again.)
+const BACKLOG: i32 = 4096;
+/// A thread's stack. Only the pages that are touched cost memory.
+const STACK: usize = 256 << 10;
+
+/// A running server. Dropping it leaves it running; [`Server::stop`] ends it.
+pub struct Server {
+    /// Where it listens; port 0 has become a real one.
+    pub addresses: Vec<SocketAddr>,
+    pub desk_address: Option<SocketAddr>,
+    pub shared: Arc<Shared>,
+    listeners: Vec<Arc<TcpListener>>,
+    /// Dropped to end the ball game.
+    game: Sender<()>,
+    desk: Option<desk::Desk>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Opens the listeners and the desk, and starts all threads that aren't a connection's.
+    ///
+    /// # Errors
+    /// When an address can't be listened on: the message names it and says what to do.
+    pub fn start(settings: Settings) -> io::Result<Server> {
+        let listeners = settings
+            .listen
+            .iter()
+            .map(|address| listen(*address).map(Arc::new));
+        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+        let addresses = listeners.iter().map(|listener| listener.local_addr());
+        let addresses = addresses.collect::<io::Result<Vec<_>>>()?;
+        let desk = settings.desk.map(desk::Desk::open).transpose()?;
+        let desk_address = desk.as_ref().map(|desk| desk.address);
+        let shared = Arc::new(share(settings, &addresses, desk_address)?);
+        let (game, game_ends) = bounded(0);
+        let mut server = Server {
+            addresses,
+            desk_address,
+            shared,
+            listeners,
+            game,
+            desk,
+            threads: Vec::new(),
+        };
+        server.start_threads(game_ends)?;
+        Ok(server)
+    }
+
+    fn start_threads(&mut self, game_ends: Receiver<()>) -> io::Result<()> {
+        let doorbell = self.shared.doorbell.clone();
+        self.spawn("doorbell", move || doorbell_thread(&doorbell))?;
+        let shared = self.shared.clone();
+        self.spawn("baseball", move || baseball_thread(&shared, &game_ends))?;
+        if let Some(desk) = self.desk.clone() {
+            let shared = self.shared.clone();
+            self.spawn("desk", move || desk::desk_thread(&desk, &shared))?;
+        }
+        let numbers = Arc::new(AtomicU64::new(1));
+        for (listener, address) in self
+            .listeners
+            .clone()
+            .into_iter()
+            .zip(self.addresses.clone())
+        {
+            let (shared, numbers) = (self.shared.clone(), numbers.clone());
+            let name = format!("accept-{}", address.port());
+            self.spawn(&name, move || accept_loop(&listener, &shared, &numbers))?;
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = thread::Builder::new().name(name.to_string()).spawn(body)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Ends it well: no new connections, each held answer gets its proper end. Waits until the last
+    /// connection is gone, for `patience` at most. Answers how many were still there.
+    pub fn stop(self, patience: Duration) -> usize {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        for listener in &self.listeners {
+            // On Linux this makes a blocked accept() return.
+            let _ = SockRef::from(&**listener).shutdown(Shutdown::Both);
+        }
+        self.shared.doorbell.close();
+        let left = wait_for_connections(&self.shared.meter, patience);
+        drop(self.game);
+        if let Some(desk) = &self.desk {
+            desk.stop();
+        }
+        self.shared.doorbell.stop();
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+        left
+    }
+}
+
+fn share(
+    settings: Settings,
+    addresses: &[SocketAddr],
+    desk: Option<SocketAddr>,
+) -> io::Result<Shared> {
+    let room = capacity::measure();
+    info!(
+        "room for {} connections; what ends it first: {}",
+        room.connections, room.set_by
+    );
+    let names: Vec<&'static str> = routes::ROUTES.iter().map(|route| route.name).collect();
+    Ok(Shared {
+        max_connections: settings.max_connections.unwrap_or(room.connections),
+        capacity: room,
+        settings,
+        hub: Hub::default(),
+        doorbell: Arc::new(Doorbell::new()?),
+        meter: Meter::new(&names),
+        ports: addresses.iter().map(SocketAddr::port).collect(),
+        desk_port: desk.map(|address| address.port()),
+        closing: AtomicBool::new(false),
+    })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    open().map_err(|error| cannot_listen("--listen", address, &error))
+}
+
+/// One clear line for an address that can't be had.
+pub fn cannot_listen(option: &str, address: SocketAddr, error: &io::Error) -> io::Error {
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => "is another comet running? stop it, or choose a port",
+        ErrorKind::PermissionDenied => "ports below 1024 need root; choose one",
+        _ => "choose an address of this machine",
+    };
+    let message = format!(
+        "cannot listen on {address}: {error}; {advice} with {option} (port 0 picks a free one)"
+    );
+    io::Error::new(error.kind(), message)
+}
+
+/// Accepts for as long as the server runs. A failed accept (no descriptors left, say) is logged
+/// once; then it is tried again until there is room.
+fn accept_loop(listener: &TcpListener, shared: &Arc<Shared>, numbers: &AtomicU64) {
+    let mut in_trouble = false;
+    loop {
+        let accepted = listener.accept();
+        if shared.closing.load(Ordering::SeqCst) {
+            return;
+        }
+        match accepted {
+            Ok((socket, peer)) => {
+                in_trouble = false;
+                let number = numbers.fetch_add(1, Ordering::Relaxed);
+                debug!("connection {number} from {peer}");
+                admit(socket, number, shared);
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                if !in_trouble {
+                    warn!("cannot accept: {error}; waiting for room");
+                }
+                in_trouble = true;
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+}
+
+/// Counts a connection from when it is let in until its thread ends, however it ends.
+struct Admission {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.shared.meter.connections.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Gives the connection its thread; or, when there is no room, an answer that says so.
+fn admit(socket: TcpStream, number: u64, shared: &Arc<Shared>) {
+    let socket = Arc::new(socket);
+    let before = shared.meter.connections.fetch_add(1, Ordering::SeqCst);
+    let admission = Admission {
+        shared: shared.clone(),
+    };
+    if before >= shared.max_connections {
+        turn_away(&socket);
+        return;
+    }
+    let (ours, theirs) = (socket.clone(), shared.clone());
+    let thread = thread::Builder::new()
+        .name(format!("conn-{number}"))
+        .stack_size(STACK)
+        .spawn(move || {
+            let _admission = admission;
+            accepted_connection(number, ours, theirs);
+        });
+    if let Err(error) = thread {
+        warn!("no thread for connection {number}: {error}");
+        turn_away(&socket);
+    }
+}
+
+/// Answers 503 without a thread and without waiting: a new socket takes these few bytes at once.
+fn turn_away(socket: &TcpStream) {
+    let refusal = refuse(
+        503,
+        "all connections are in use: try again in a few seconds",
+    );
+    let headers = [
+        ("Retry-After", "5".to_string()),
+        ("Connection", "close".to_string()),
+    ];
+    let bytes = http::print(http::refusal_answer(&refusal), &headers, false);
+    let mut socket = socket;
+    let _ = socket.set_nonblocking(true);
+    let _ = socket.write_all(&bytes);
+    let _ = socket.shutdown(Shutdown::Write);
+    let _ = io::copy(&mut socket, &mut io::sink()); // what is left unread would reset the connection
+}
+
+/// The whole life of one connection, and of its thread.
+fn accepted_connection(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>) {
+    let ended = Connection::new(number, socket, shared).and_then(|mut conn| {
+        let ended = answer_requests(&mut conn);
+        conn.linger();
+        ended
+    });
+    if let Err(error) = ended {
+        debug!("connection {number} ended: {error}");
+    }
+}
+
+/// Answers one request after the other, until one of both sides has had enough.
+fn answer_requests(conn: &mut Connection) -> io::Result<()> {
+    while conn.stays_open() {
+        match conn.next_request() {
+            Ok(Incoming::Request(request)) => routes::answer(&request, conn)?,
+            Ok(Incoming::PolicyFile) => return policy_file::answer(conn),
+            Ok(Incoming::Nothing) => return Ok(()),
+            Err(Failure::Refused(refusal)) => return conn.refuse_unread(&refusal),
+            Err(Failure::Lost(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn wait_for_connections(meter: &Meter, patience: Duration) -> usize {
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = meter.connections.load(Ordering::SeqCst);
+        if left == 0 || Instant::now() >= deadline {
+            return left;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Plays ball: publishes a play, waits as long as the play says, and so on until the server ends.
+fn baseball_thread(shared: &Shared, ends: &Receiver<()>) {
+    let mut season = baseball::Season::new(shared.settings.seed);
+    loop {
+        let play = season.next_play();
+        if shared.hub.publish("baseball", &play.data).is_err() {
+            warn!("no room for the ball game's topic");
+        }
+        if ends.recv_timeout(play.pause) != Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}

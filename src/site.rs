@@ -1,0 +1,118 @@
+//! The site: the pages in `www/`, the sources they show, and two small facts that they ask for.
+//!
+//! Both folders are embedded in the release build. A debug build reads them from disk at each
+//! request, so that an edit shows on reload.
+
+use rust_embed::{EmbeddedFile, RustEmbed};
+use serde_json::json;
+
+use crate::connection::{Connection, Shared};
+use crate::failure::{Failure, refuse};
+use crate::http::{self, Answer, Request, make_header};
+use crate::hub::Hub;
+use crate::origin::split_port;
+
+#[derive(RustEmbed)]
+#[folder = "www/"]
+struct Pages;
+
+#[derive(RustEmbed)]
+#[folder = "src/"]
+struct Sources;
+
+/// A page, script, style sheet or picture of `www/`.
+pub fn answer(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), Failure> {
+    conn.rename("site");
+    let name = match request.path.as_str() {
+        "/" => "index.html",
+        path => path.trim_start_matches('/'),
+    };
+    let Some(file) = Pages::get(name) else {
+        let message = format!("there is no {} here: begin at /", request.path);
+        return Err(refuse(404, message).into());
+    };
+    let kind = content_type(&file);
+    let policy = kind
+        .starts_with("text/html")
+        .then(|| page_policy(request, &conn.shared));
+    Ok(conn.respond(file_answer(request, &file, &kind, policy))?)
+}
+
+/// The source of a module, as the pages show it: `/source/techniques/polling.rs`.
+pub fn source(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), Failure> {
+    conn.rename("source");
+    let name = request.path.trim_start_matches("/source/");
+    let Some(file) = Sources::get(name) else {
+        return Err(refuse(404, "there is no such source: try /source/lib.rs").into());
+    };
+    Ok(conn.respond(file_answer(
+        request,
+        &file,
+        "text/plain; charset=utf-8",
+        None,
+    ))?)
+}
+
+/// The ports we listen on, so that a page can use the second one.
+pub fn ports(_: &Request, conn: &mut Connection, _: &Hub) -> Result<(), Failure> {
+    conn.rename("site");
+    let ports = json!({ "ports": conn.shared.ports, "desk": conn.shared.desk_port });
+    Ok(conn.respond(http::json(200, ports.to_string()))?)
+}
+
+/// How many bytes this very request's head took: what each request costs a browser.
+pub fn weigh(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), Failure> {
+    conn.rename("site");
+    let bytes = json!({ "bytes": request.head_bytes });
+    Ok(conn.respond(http::json(200, bytes.to_string()))?)
+}
+
+/// The file; or, if the browser has this very version of it, 304.
+fn file_answer(
+    request: &Request,
+    file: &EmbeddedFile,
+    content_type: &str,
+    policy: Option<String>,
+) -> Answer {
+    let version = etag(file);
+    let known = request.header("If-None-Match") == Some(version.as_str());
+    let answer = match known {
+        true => http::answer(304, content_type, ""),
+        false => http::answer(200, content_type, file.data.to_vec()),
+    };
+    let mut answer = answer
+        .with_header(make_header("ETag", &version))
+        .with_header(make_header("Cache-Control", "no-cache"));
+    if let Some(policy) = policy {
+        answer.add_header(make_header("Content-Security-Policy", &policy));
+    }
+    answer
+}
+
+fn etag(file: &EmbeddedFile) -> String {
+    let hash = file.metadata.sha256_hash();
+    let hex: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}
+
+fn content_type(file: &EmbeddedFile) -> String {
+    match file.metadata.mimetype() {
+        kind if kind.starts_with("text/") => format!("{kind}; charset=utf-8"),
+        kind => kind.to_string(),
+    }
+}
+
+/// What a page may load and connect to: itself, and our other ports (Content-Security-Policy).
+/// `localhost` is always among them, so that the article's own line works on every page.
+fn page_policy(request: &Request, shared: &Shared) -> String {
+    let (host, _) = split_port(request.header("Host").unwrap_or("localhost"));
+    let (mut http, mut ws) = (String::new(), String::new());
+    for port in &shared.ports {
+        http.push_str(&format!(" http://{host}:{port}"));
+        ws.push_str(&format!(" ws://{host}:{port} ws://localhost:{port}"));
+    }
+    format!(
+        "default-src 'self'; connect-src 'self'{http}{ws}; script-src 'self'{http}; img-src 'self' data:; \
+         frame-ancestors 'self'; base-uri 'none'; form-action 'self'; object-src 'none'"
+    )
+}

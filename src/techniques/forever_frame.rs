@@ -1,0 +1,92 @@
+//! Forever frame. *Article: XHR 스트리밍 (iframe, forever frame).* Script:
+//! [`www/forever_frame.js`](/forever_frame.js).
+//!
+//! For browsers whose XMLHttpRequest can't stream, or that have none: a hidden iframe loads a document
+//! that never ends, and each event is one more `<script>` in it, which runs as soon as it has come and
+//! calls the page around the frame. The thread does what it does for XHR streaming: it sleeps between
+//! events, holding the connection. Each script removes itself, so that the document doesn't grow.
+
+use crate::connection::{Connection, Wake};
+use crate::event::{News, json_in_script};
+use crate::failure::{Failure, Refusal, refuse};
+use crate::http::Request;
+use crate::hub::Hub;
+
+/// Streams a document of scripts that call `parent.comet.receive(event)`.
+pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
+    let mut seat = hub.join(request.topic()?, request.cursor()?)?;
+    let frame = Frame::new(request)?;
+    let policy = ("Content-Security-Policy", frame.policy());
+    conn.start("text/html; charset=utf-8", &[policy])?;
+    conn.hold("frame", conn.shared.settings.limits.heartbeat)?;
+    conn.chunk(frame.beginning().as_bytes())?;
+    loop {
+        match conn.wait(&mut seat) {
+            Wake::News(news) => conn.chunk(frame.scripts(&news).as_bytes())?,
+            Wake::Tick => conn.chunk(frame.heartbeat().as_bytes())?,
+            Wake::Closing => return Ok(conn.finish()?),
+            Wake::HungUp => return Ok(()),
+            Wake::Bytes => {} // the next request, sent early: it waits its turn
+        }
+    }
+}
+
+/// How this frame's scripts are written.
+struct Frame {
+    /// The object of the page that is called: `name=`, or `comet`.
+    object: String,
+    /// What marks a script as ours: the document's policy runs no other.
+    nonce: String,
+}
+
+impl Frame {
+    fn new(request: &Request) -> Result<Frame, Refusal> {
+        let object = request.parameter("name").unwrap_or("comet");
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if object.is_empty() || object.len() > 32 || !object.bytes().all(fits) {
+            return Err(refuse(
+                400,
+                "name must be 1 to 32 letters, digits and _, such as name=comet",
+            ));
+        }
+        Ok(Frame {
+            object: object.to_string(),
+            nonce: format!("{:016x}", getrandom::u64().unwrap_or_default()),
+        })
+    }
+
+    /// The frame's document is no page of ours: it may do nothing but run its scripts.
+    fn policy(&self) -> String {
+        format!(
+            "default-src 'none'; script-src 'nonce-{}'; frame-ancestors 'self'",
+            self.nonce
+        )
+    }
+
+    fn beginning(&self) -> String {
+        format!(
+            "<!doctype html><meta charset=\"utf-8\"><title>forever frame</title>\n{}",
+            self.heartbeat()
+        )
+    }
+
+    fn scripts(&self, news: &News) -> String {
+        let messages = news.messages();
+        let calls = messages
+            .iter()
+            .map(|json| self.script(&format!("receive({})", json_in_script(json))));
+        calls.collect()
+    }
+
+    /// A call that a page without `heartbeat` does not miss.
+    fn heartbeat(&self) -> String {
+        self.script("heartbeat?.()")
+    }
+
+    fn script(&self, call: &str) -> String {
+        let Frame { object, nonce } = self;
+        format!(
+            "<script nonce=\"{nonce}\">parent.{object}.{call};document.currentScript.remove()</script>\n"
+        )
+    }
+}

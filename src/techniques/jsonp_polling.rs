@@ -1,0 +1,59 @@
+//! JSONP polling. *Article: WebSocket (Socket.IO: JSONP Polling).* Script:
+//! [`www/jsonp_polling.js`](/jsonp_polling.js).
+//!
+//! Long polling for a page of another origin, in browsers from before CORS: a `<script>` may come from
+//! anywhere, so the answer is one, a call of the function that the page named. The thread holds the
+//! connection and sleeps as in long polling. What it sends is run, not read: the page has to trust the
+//! server with everything, so the server takes care that an event can't become code.
+
+use crate::connection::{Connection, Wake};
+use crate::event::{News, json_in_script};
+use crate::failure::{Failure, Refusal, refuse};
+use crate::http::Request;
+use crate::hub::{Hub, Seat};
+
+/// Answers `/**/F({"events":[…],"next":N,"gap":false});` when there is news, or with no events when
+/// the time is up (`wait=SECONDS`, at most the server's limit).
+pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
+    let callback = callback(request)?;
+    let mut seat = hub.join(request.topic()?, request.cursor()?)?;
+    let hold = request.wait(conn.shared.settings.limits.hold)?;
+    conn.start("text/javascript; charset=utf-8", &[])?;
+    conn.hold("jsonp", hold)?;
+    if let Some(news) = wait(conn, &mut seat) {
+        conn.chunk(call(callback, &news).as_bytes())?;
+        conn.finish()?;
+    }
+    Ok(())
+}
+
+/// The thread sleeps here. `None`: the client is gone, there is nobody to answer.
+fn wait(conn: &mut Connection, seat: &mut Seat) -> Option<News> {
+    loop {
+        match conn.wait(seat) {
+            Wake::News(news) => return Some(news),
+            Wake::Tick | Wake::Closing => return Some(seat.nothing_new()),
+            Wake::HungUp => return None,
+            Wake::Bytes => {} // the next request, sent early: it waits its turn
+        }
+    }
+}
+
+/// `callback=F`: the function to call, a plain name with dots, or it could be any code.
+fn callback(request: &Request) -> Result<&str, Refusal> {
+    let callback = request.parameter("callback").unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
+    if callback.is_empty() || callback.len() > 64 || !callback.bytes().all(fits) {
+        return Err(refuse(
+            400,
+            "callback must be 1 to 64 letters, digits, _, . and $, such as callback=receive",
+        ));
+    }
+    Ok(callback)
+}
+
+/// The comment in front keeps the first bytes, which the client chose, from being taken for
+/// something other than a script.
+fn call(callback: &str, news: &News) -> String {
+    format!("/**/{callback}({});", json_in_script(&news.to_json()))
+}

@@ -1,0 +1,18 @@
+//! The techniques, one file each, in the article's order. Put two neighbours side by side: what
+//! differs is the idea that changed.
+
+pub mod polling;
+
+pub mod long_polling;
+
+pub mod xhr_streaming;
+
+pub mod forever_frame;
+
+pub mod multipart_streaming;
+
+pub mod jsonp_polling;
+
+pub mod event_source;
+
+pub mod websocket;

@@ -1,0 +1,54 @@
+//! Multipart streaming. *Article: WebSocket (Socket.IO: AJAX Multi part Streaming).* Script:
+//! [`www/multipart_streaming.js`](/multipart_streaming.js).
+//!
+//! The answer never ends here either, but is made of parts, `multipart/x-mixed-replace`: each part
+//! replaces the one before, as a webcam's pictures do, and a browser that knew the type gave the script
+//! each part by itself. The boundary that closes a part is sent at once, with the part, or the browser
+//! would wait for the next one to know that this one is whole. The thread sleeps between parts, holding
+//! the connection.
+
+use crate::connection::{Connection, Wake};
+use crate::event::News;
+use crate::failure::Failure;
+use crate::http::Request;
+use crate::hub::Hub;
+
+/// Stands between two parts (RFC 2046 section 5.1.1).
+const BOUNDARY: &str = "--comet\r\n";
+/// What says "still here": a part with nothing in it.
+const HEARTBEAT: &str = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r\n--comet\r\n";
+/// After the boundary sent last there must be a part, if an empty one, before the end.
+const END: &str = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r\n--comet--\r\n";
+
+/// Streams a part an event, until one of both sides ends it.
+pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
+    let mut seat = hub.join(request.topic()?, request.cursor()?)?;
+    conn.start("multipart/x-mixed-replace; boundary=comet", &[])?;
+    conn.hold("multipart", conn.shared.settings.limits.heartbeat)?;
+    conn.chunk(format!("{BOUNDARY}{HEARTBEAT}").as_bytes())?;
+    loop {
+        match conn.wait(&mut seat) {
+            Wake::News(news) => conn.chunk(parts(&news).as_bytes())?,
+            Wake::Tick => conn.chunk(HEARTBEAT.as_bytes())?,
+            Wake::Closing => {
+                conn.chunk(END.as_bytes())?;
+                return Ok(conn.finish()?);
+            }
+            Wake::HungUp => return Ok(()),
+            Wake::Bytes => {} // the next request, sent early: it waits its turn
+        }
+    }
+}
+
+/// Each message a part, and the boundary that closes it.
+fn parts(news: &News) -> String {
+    let messages = news.messages();
+    messages.iter().map(|json| part(json)).collect()
+}
+
+fn part(json: &str) -> String {
+    let length = json.len();
+    format!(
+        "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}\r\n{BOUNDARY}"
+    )
+}

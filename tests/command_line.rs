@@ -1,0 +1,327 @@
+//! The command line: what it prints, what it refuses, and how it ends. Each test runs the real program.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::{Client, get, json};
+
+fn comet(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_comet"));
+    command
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end, which is near because what is asked for can't be had.
+fn refused(arguments: &[&str]) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = comet(arguments).output().expect("the program starts");
+    assert!(!status.success(), "{arguments:?} should be refused");
+    assert_eq!(String::from_utf8_lossy(&stdout), "");
+    String::from_utf8(stderr).expect("UTF-8")
+}
+
+/// A running comet and the addresses that it printed.
+struct Running {
+    child: Child,
+    lines: Vec<String>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Running {
+    /// Starts it and reads as many lines as it has listeners.
+    fn start(arguments: &[&str], lines: usize) -> Running {
+        let mut command = comet(arguments);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        let lines: Vec<String> = out
+            .lines()
+            .take(lines)
+            .map(|line| line.expect("UTF-8"))
+            .collect();
+        let addresses = lines.iter().map(|line| address(line)).collect();
+        Running {
+            child,
+            lines,
+            addresses,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is running");
+    }
+
+    fn wait(mut self) -> (ExitStatus, String) {
+        let mut log = String::new();
+        let mut stderr = self.child.stderr.take().expect("piped");
+        stderr.read_to_string(&mut log).expect("UTF-8");
+        (self.child.wait().expect("it ends"), log)
+    }
+}
+
+fn address(line: &str) -> SocketAddr {
+    let (_, address) = line.split_once("http://").expect("an address");
+    address.trim_end_matches('/').parse().expect("an address")
+}
+
+const ANY: &[&str] = &[
+    "--listen",
+    "127.0.0.1:0",
+    "--listen",
+    "[::1]:0",
+    "--desk",
+    "127.0.0.1:0",
+];
+
+#[test]
+fn it_prints_one_line_a_listener_and_ends_well_on_interrupt() {
+    let running = Running::start(ANY, 3);
+    for (line, start) in running
+        .lines
+        .iter()
+        .zip(["listening on", "listening on", "desk on"])
+    {
+        assert!(
+            line.starts_with(&format!("{start} http://")) && line.ends_with('/'),
+            "{line}"
+        );
+    }
+    let mut client = Client::to(running.addresses[1]);
+    client.send(get("/long-polling"));
+    assert_eq!(client.read_head().status, 200);
+    running.signal(Signal::SIGINT);
+    assert_eq!(json(&client.read_chunk())["events"], serde_json::json!([]));
+    drop(client);
+    let (status, log) = running.wait();
+    assert!(status.success(), "{status} {log}");
+    assert!(
+        log.contains("room for"),
+        "the log says how many connections there is room for: {log}"
+    );
+}
+
+#[test]
+fn it_ends_well_on_sigterm_too() {
+    let running = Running::start(ANY, 3);
+    running.signal(Signal::SIGTERM);
+    assert!(running.wait().0.success());
+}
+
+#[test]
+fn a_second_interrupt_ends_it_at_once() {
+    let running = Running::start(ANY, 3);
+    let mut client = Client::to(running.addresses[0]);
+    client.send(get("/xhr-streaming"));
+    client.read_head();
+    running.signal(Signal::SIGINT);
+    while !client.read_chunk().is_empty() {} // it is ending, and waits for us to close
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.wait().0.code(), Some(130));
+}
+
+#[test]
+fn the_same_seed_plays_the_same_game() {
+    let play = || {
+        let running = Running::start(
+            &["--listen", "127.0.0.1:0", "--desk", "off", "--seed", "42"],
+            1,
+        );
+        let mut client = Client::to(running.addresses[0]);
+        client.send(get("/long-polling?topic=baseball&since=-1024"));
+        let data = json(&client.read_chunked_answer().1)["events"][0]["data"].clone();
+        running.signal(Signal::SIGTERM);
+        running.wait();
+        data
+    };
+    let first = play();
+    assert!(first.is_object());
+    assert_eq!(first, play());
+}
+
+#[test]
+fn a_taken_port_gets_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (option, others) in [
+        ("--listen", ["--desk", "off"]),
+        ("--desk", ["--listen", "127.0.0.1:0"]),
+    ] {
+        let _held = TcpListener::bind(&taken); // still taken, by this or by the one above
+        let log = refused(&[&[option, &taken], &others[..]].concat());
+        let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
+        assert_eq!(errors.len(), 1, "{log}");
+        for part in [
+            "cannot listen on",
+            &taken,
+            "is another comet running?",
+            option,
+            "port 0",
+        ] {
+            assert!(errors[0].contains(part), "{part} in {log}");
+        }
+    }
+}
+
+#[test]
+fn a_bad_option_gets_a_line_that_says_what_to_do() {
+    for (arguments, advice) in [
+        (vec!["--frob"], "--help"),
+        (vec!["--listen", "8080"], "such as 127.0.0.1:8080"),
+        (vec!["--desk", "here"], "such as 127.0.0.1:8080"),
+        (
+            vec!["--desk", "0.0.0.0:0", "--listen", "127.0.0.1:0"],
+            "--desk off",
+        ),
+        (vec!["--max-connections", "0"], "1.."),
+        (
+            vec!["--allow-origin", "example.com"],
+            "such as http://example.com",
+        ),
+        (vec!["--patience", "long"], "invalid digit"),
+    ] {
+        let message = refused(&arguments);
+        assert!(message.contains(advice), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn help_explains_every_option() {
+    let Output { status, stdout, .. } = comet(&["--help"]).output().unwrap();
+    assert!(status.success());
+    let help = String::from_utf8(stdout).unwrap();
+    for option in [
+        "--listen",
+        "--desk",
+        "--max-connections",
+        "--allow-origin",
+        "--patience",
+        "--seed",
+    ] {
+        assert!(help.contains(option), "{option}");
+    }
+}
+
+#[test]
+fn every_thread_of_the_program_has_a_name_of_its_own() {
+    let running = Running::start(ANY, 3);
+    let mut client = Client::to(running.addresses[0]);
+    client.send(get("/long-polling"));
+    client.read_head();
+    let names = || -> Vec<String> {
+        let process = procfs::process::Process::new(running.child.id() as i32).unwrap();
+        let tasks = process.tasks().unwrap().filter_map(|task| task.ok());
+        tasks
+            .filter_map(|task| Some((task.tid, task.stat().ok()?.comm)))
+            .filter(|(tid, _)| *tid != running.child.id() as i32)
+            .map(|(_, name)| name)
+            .collect()
+    };
+    support::wait_until("a long-poll thread", || {
+        names().iter().any(|name| name.starts_with("long-poll-"))
+    });
+    for name in names() {
+        assert_ne!(
+            name,
+            "comet",
+            "only the main thread is called so: {:?}",
+            names()
+        );
+    }
+    running.signal(Signal::SIGTERM);
+    drop(client);
+    running.wait();
+}
+
+/// Stops the whole process, as a debugger does, and lets it go on: system calls that wait return EINTR.
+fn stop_and_go(running: &Running) {
+    let state = || {
+        procfs::process::Process::new(running.child.id() as i32)
+            .unwrap()
+            .stat()
+            .unwrap()
+            .state
+    };
+    running.signal(Signal::SIGSTOP);
+    support::wait_until("stopped", || state() == 'T');
+    running.signal(Signal::SIGCONT);
+    support::wait_until("going on", || state() != 'T');
+}
+
+fn publish(address: SocketAddr, text: &str) -> u64 {
+    let mut client = Client::to(address);
+    client.send(support::post("/publish", text));
+    json(&client.read_answer().1)["id"].as_u64().expect("an id")
+}
+
+#[test]
+fn a_debuggers_stop_is_no_error_to_anyone() {
+    let running = Running::start(ANY, 3);
+    let address = running.addresses[0];
+    let mut halfway = Client::to(address);
+    halfway.send("GET /polling HTTP/1.1\r\nHo");
+    let mut idle = Client::to(address);
+    idle.send(get("/polling"));
+    idle.read_answer();
+    let mut poll = Client::to(address);
+    poll.send(get("/long-polling"));
+    let mut stream = Client::to(address);
+    stream.send(get("/xhr-streaming"));
+    poll.read_head();
+    stream.read_head();
+    for _ in 0..10 {
+        stop_and_go(&running);
+    }
+    halfway.send("st: localhost\r\n\r\n");
+    assert_eq!(halfway.read_answer().0.status, 200);
+    idle.send(get("/polling"));
+    assert_eq!(idle.read_answer().0.status, 200);
+    let id = publish(address, "after the stop");
+    assert!(poll.read_chunk().contains(&id.to_string()));
+    assert_eq!(stream.read_chunk(), "\n\n\n", "the beginning");
+    assert!(stream.read_chunk().contains(&id.to_string()));
+    running.signal(Signal::SIGTERM);
+    running.wait();
+}
+
+#[test]
+fn a_write_goes_on_after_a_debuggers_stop() {
+    let running = Running::start(ANY, 3);
+    let address = running.addresses[0];
+    let socket = std::net::TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let (mut websocket, _) = tungstenite::client("ws://localhost/websocket", socket).unwrap();
+    let mut stream = Client::to(address);
+    stream.send(get("/xhr-streaming"));
+    stream.read_head();
+    let large = "x".repeat(60 << 10);
+    let last = (0..400).map(|_| publish(address, &large)).max(); // more than the sockets take
+    let last = last.expect("an id").to_string();
+    for _ in 0..10 {
+        stop_and_go(&running);
+    }
+    while !stream.read_chunk().contains(&last) {}
+    while !websocket
+        .read()
+        .expect("it is still open")
+        .to_text()
+        .unwrap()
+        .contains(&last)
+    {}
+    running.signal(Signal::SIGTERM);
+    drop((stream, websocket));
+    running.wait();
+}

@@ -1,0 +1,513 @@
+//! What the tests share: a server on free ports, and a client that speaks bytes.
+#![allow(dead_code)] // each test file is a crate of its own, and uses what it needs
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use comet::hub::{Cursor, RING_EVENTS};
+use comet::server::Server;
+use comet::settings::{Limits, Settings};
+use serde_json::Value;
+use tungstenite::WebSocket;
+
+/// How long a test waits for something that must come. It says nothing about speed: it only keeps a
+/// test that fails from hanging.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Settings for a test: two listeners on free ports, no desk.
+pub fn settings() -> Settings {
+    let free = SocketAddr::from(([127, 0, 0, 1], 0));
+    Settings {
+        listen: vec![free, free],
+        desk: None,
+        seed: 7,
+        ..Settings::default()
+    }
+}
+
+/// A server for one test; it ends with the test.
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub server: Option<Server>,
+}
+
+impl TestServer {
+    pub fn start() -> TestServer {
+        TestServer::with(settings())
+    }
+
+    /// A server with its time limits changed.
+    pub fn with_limits(change: impl FnOnce(&mut Limits)) -> TestServer {
+        let mut settings = settings();
+        change(&mut settings.limits);
+        TestServer::with(settings)
+    }
+
+    pub fn with(settings: Settings) -> TestServer {
+        let server = Server::start(settings).expect("the server starts on free ports");
+        TestServer {
+            address: server.addresses[0],
+            server: Some(server),
+        }
+    }
+
+    pub fn server(&self) -> &Server {
+        self.server
+            .as_ref()
+            .expect("the server has not been stopped")
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::to(self.address)
+    }
+
+    /// A connection on which this request has been sent.
+    pub fn ask(&self, request: &str) -> Client {
+        let mut client = self.connect();
+        client.send(request);
+        client
+    }
+
+    /// A connection on which `GET target` has been sent, as HTTP/1.1.
+    pub fn get(&self, target: &str) -> Client {
+        self.ask(&get(target))
+    }
+
+    /// A connection that speaks WebSocket frames: the handshake has been made.
+    pub fn open(&self, target: &str) -> Client {
+        let mut client = self.ask(&handshake(target));
+        let head = client.read_head();
+        assert_eq!(head.status, 101, "{}", head.text);
+        client
+    }
+
+    /// The same, in the hands of a WebSocket library.
+    pub fn open_socket(&self, target: &str) -> WebSocket<TcpStream> {
+        let url = format!("ws://localhost{target}");
+        let opened = tungstenite::client(url, self.connect().socket);
+        opened.expect("the server agrees to the upgrade").0
+    }
+
+    /// Publishes text through the hub, and answers with the event's id.
+    pub fn publish(&self, topic: &str, text: &str) -> u64 {
+        let data = serde_json::json!({ "text": text });
+        let published = self.server().shared.hub.publish(topic, &data);
+        published.expect("there is room for the topic")
+    }
+
+    /// Publishes text, and answers with the event's id and its time.
+    pub fn publish_at(&self, topic: &str, text: &str) -> (u64, u64) {
+        let id = self.publish(topic, text);
+        let hub = &self.server().shared.hub;
+        let news = hub.read(topic, Cursor::After(id - 1)).unwrap();
+        (id, news.events[0].at)
+    }
+
+    /// Publishes one event more than the ring holds; answers with the id of the first, which is
+    /// the one that the ring no longer has.
+    pub fn overflow_ring(&self, topic: &str) -> u64 {
+        let first = self.publish(topic, "0");
+        for n in 1..=RING_EVENTS {
+            self.publish(topic, &n.to_string());
+        }
+        first
+    }
+
+    /// Publishes 5,000 events of 2 KiB, which is more than sockets and ring together can hold for a
+    /// client that does not read. Answers with the ids of the first and the last.
+    pub fn burst(&self, topic: &str) -> (u64, u64) {
+        let text = "x".repeat(2048);
+        let first = self.publish(topic, &text);
+        (
+            first,
+            (1..5000).fold(first, |_, _| self.publish(topic, &text)),
+        )
+    }
+
+    /// Asks for each of these, all on one connection: each answer must be a 400 with this error in
+    /// JSON, and the connection must stay usable.
+    pub fn assert_refused(&self, targets: &[&str], error: &str) {
+        let mut client = self.connect();
+        for target in targets {
+            client.send(get(target));
+            let (head, body) = client.read_answer();
+            assert_eq!(head.status, 400, "{target}: {body}");
+            assert_eq!(head.header("Content-Type"), Some("application/json"));
+            let told = json(&body)["error"].to_string();
+            assert!(told.contains(error), "{target}: {told}");
+        }
+        client.send(get("/polling"));
+        assert_eq!(client.read_answer().0.status, 200, "still usable");
+    }
+
+    /// Connections held now by the technique of this name.
+    pub fn held(&self, name: &str) -> usize {
+        let counts = &self.server().shared.meter.counts;
+        let count = counts.iter().find(|count| count.name == name);
+        count
+            .expect("a route has this name")
+            .held
+            .load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many connections are held by this technique.
+    pub fn wait_held(&self, name: &str, wanted: usize) {
+        wait_until(&format!("{wanted} held by {name}"), || {
+            self.held(name) == wanted
+        });
+    }
+
+    pub fn connections(&self) -> usize {
+        self.server()
+            .shared
+            .meter
+            .connections
+            .load(Ordering::SeqCst)
+    }
+
+    /// Ends the server; answers how many connections did not end in time.
+    pub fn stop(&mut self) -> usize {
+        self.server.take().map_or(0, |server| server.stop(PATIENCE))
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop(Duration::ZERO);
+        }
+    }
+}
+
+/// The bytes of a plain GET.
+pub fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+/// The bytes of a POST.
+pub fn post(target: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// The bytes of a WebSocket handshake, with the key of RFC 6455 section 1.3.
+pub fn handshake(target: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+/// A chunk as it stands on the wire.
+pub fn chunk(data: &str) -> String {
+    format!("{:x}\r\n{data}\r\n", data.len())
+}
+
+/// A WebSocket frame as a client sends it, masked. `first` is FIN, the reserved bits and the opcode.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    let mut bytes = frame_head(first, payload.len());
+    bytes.extend(MASK);
+    let masked = payload.iter().zip(MASK.iter().cycle());
+    bytes.extend(masked.map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+/// What stands before the mask, for any length (RFC 6455 section 5.2).
+pub fn frame_head(first: u8, length: usize) -> Vec<u8> {
+    match length {
+        0..=125 => vec![first, 0x80 | length as u8],
+        126..=0xffff => [&[first, 0x80 | 126], &(length as u16).to_be_bytes()[..]].concat(),
+        _ => [&[first, 0x80 | 127], &(length as u64).to_be_bytes()[..]].concat(),
+    }
+}
+
+/// Waits for a condition, and fails if it does not come true.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A client that sends and reads bytes, and knows HTTP only as far as a test needs it.
+pub struct Client {
+    pub socket: TcpStream,
+    /// Read, but not yet asked for.
+    buffer: Vec<u8>,
+}
+
+/// The head of an answer.
+#[derive(Debug)]
+pub struct Head {
+    pub status: u16,
+    pub text: String,
+}
+
+impl Head {
+    /// The value of a header, by its name in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self
+            .text
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'));
+        let mut found = lines.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value.trim())
+    }
+
+    /// Each of these lines must be in the head.
+    pub fn assert_lines(&self, lines: &[&str]) {
+        for line in lines {
+            let found = self.text.split("\r\n").any(|other| other == *line);
+            assert!(found, "no {line:?} in {:?}", self.text);
+        }
+    }
+}
+
+impl Client {
+    pub fn to(address: SocketAddr) -> Client {
+        let socket = TcpStream::connect(address).expect("the server accepts");
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Client {
+            socket,
+            buffer: Vec::new(),
+        }
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.socket
+            .write_all(bytes.as_ref())
+            .expect("the server takes what is sent");
+    }
+
+    /// Sends one byte at a time, each in a packet of its own.
+    pub fn send_split(&mut self, bytes: impl AsRef<[u8]>) {
+        for byte in bytes.as_ref() {
+            self.send([*byte]);
+        }
+    }
+
+    /// Reads more; `false` at the end of the connection.
+    fn fill(&mut self) -> bool {
+        let mut bytes = [0; 4096];
+        let count = self
+            .socket
+            .read(&mut bytes)
+            .expect("bytes, or an end, within the patience");
+        self.buffer.extend_from_slice(&bytes[..count]);
+        count > 0
+    }
+
+    /// Everything up to and with `end`.
+    pub fn read_until(&mut self, end: &str) -> String {
+        loop {
+            let found = self
+                .buffer
+                .windows(end.len())
+                .position(|window| window == end.as_bytes());
+            if let Some(at) = found {
+                let bytes: Vec<u8> = self.buffer.drain(..at + end.len()).collect();
+                return String::from_utf8(bytes).expect("UTF-8");
+            }
+            let more = self.fill();
+            assert!(
+                more,
+                "the connection ended before {end:?}; it had {:?}",
+                self.rest()
+            );
+        }
+    }
+
+    pub fn read_exact(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            let more = self.fill();
+            assert!(
+                more,
+                "the connection ended before {count} bytes; it had {:?}",
+                self.rest()
+            );
+        }
+        self.buffer.drain(..count).collect()
+    }
+
+    /// Reads these very bytes; fails at the first that differs.
+    pub fn expect(&mut self, expected: impl AsRef<[u8]>) {
+        let expected = expected.as_ref();
+        while self.buffer.len() < expected.len() && expected.starts_with(&self.buffer) {
+            let more = self.fill();
+            assert!(more, "the connection ended after {:?}", self.rest());
+        }
+        let count = expected.len().min(self.buffer.len());
+        let came = self.buffer.drain(..count).collect::<Vec<u8>>();
+        let readable = String::from_utf8_lossy;
+        assert_eq!(readable(&came), readable(expected));
+        assert_eq!(came, expected);
+    }
+
+    /// The server's Close frame, after which the connection ends: its code and its reason.
+    pub fn read_close(&mut self) -> (u16, String) {
+        let (first, payload) = self.read_frame();
+        assert_eq!(first, 0x88, "Close, not {payload:?}");
+        assert_eq!(self.read_to_end(), "");
+        let reason = String::from_utf8(payload[2..].to_vec()).expect("UTF-8");
+        (u16::from_be_bytes([payload[0], payload[1]]), reason)
+    }
+
+    /// One WebSocket frame from the server: its first byte (FIN and opcode) and its payload.
+    pub fn read_frame(&mut self) -> (u8, Vec<u8>) {
+        let head = self.read_exact(2);
+        let length = match head[1] {
+            126 => self.read_number(2),
+            127 => self.read_number(8),
+            length => usize::from(length), // masked, it would be 128 or more, and fail here
+        };
+        (head[0], self.read_exact(length))
+    }
+
+    /// A number in network byte order.
+    fn read_number(&mut self, bytes: usize) -> usize {
+        let bytes = self.read_exact(bytes);
+        bytes
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+    }
+
+    fn rest(&self) -> String {
+        String::from_utf8_lossy(&self.buffer).into_owned()
+    }
+
+    pub fn read_head(&mut self) -> Head {
+        let text = self.read_until("\r\n\r\n");
+        let status = text
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        Head {
+            status: status.unwrap_or_else(|| panic!("no status in {text:?}")),
+            text,
+        }
+    }
+
+    /// One chunk's data; empty for the last chunk.
+    pub fn read_chunk(&mut self) -> String {
+        let size = self.read_until("\r\n");
+        let size = usize::from_str_radix(size.trim_end(), 16).expect("a chunk size in hexadecimal");
+        let data = self.read_exact(size + 2);
+        assert!(data.ends_with(b"\r\n"), "a chunk ends with CR LF");
+        String::from_utf8(data[..size].to_vec()).expect("UTF-8")
+    }
+
+    /// A whole ordinary answer: its head and its body.
+    pub fn read_answer(&mut self) -> (Head, String) {
+        let head = self.read_head();
+        let length = head
+            .header("Content-Length")
+            .expect("an ordinary answer has a length");
+        let length = length.parse().expect("a number");
+        let body = String::from_utf8(self.read_exact(length)).expect("UTF-8");
+        (head, body)
+    }
+
+    /// A whole answer in chunks: its head and its body.
+    pub fn read_chunked_answer(&mut self) -> (Head, String) {
+        let head = self.read_head();
+        assert_eq!(head.header("Transfer-Encoding"), Some("chunked"));
+        let mut body = String::new();
+        loop {
+            match self.read_chunk() {
+                chunk if chunk.is_empty() => return (head, body),
+                chunk => body.push_str(&chunk),
+            }
+        }
+    }
+
+    /// All that comes until the server closes.
+    pub fn read_to_end(&mut self) -> String {
+        while self.fill() {}
+        String::from_utf8(std::mem::take(&mut self.buffer)).expect("UTF-8")
+    }
+
+    /// Is nothing there to read now? (What the server has not sent yet can't be seen this way: use it
+    /// after something that proves the server was past the point.)
+    pub fn is_silent(&mut self) -> bool {
+        self.socket.set_nonblocking(true).unwrap();
+        let mut byte = [0];
+        let peeked = self.socket.peek(&mut byte);
+        self.socket.set_nonblocking(false).unwrap();
+        self.buffer.is_empty()
+            && peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// Ends the sending half.
+    pub fn half_close(&mut self) {
+        self.socket.shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+/// JSON text as a value.
+pub fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
+}
+
+/// The ids of the events of a poll's answer.
+pub fn ids(answer: &Value) -> Vec<u64> {
+    let events = answer["events"].as_array().expect("events is a list");
+    events
+        .iter()
+        .map(|event| event["id"].as_u64().expect("an id"))
+        .collect()
+}
+
+/// Is this program there? If not, says so, and the test that needs it is skipped; or fails, when
+/// `COMET_REQUIRE=all` asks for all of them.
+pub fn has(program: &str, install: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).any(|path| path.join(program).is_file());
+    if !found {
+        let required = std::env::var("COMET_REQUIRE").is_ok_and(|required| required == "all");
+        assert!(
+            !required,
+            "COMET_REQUIRE=all, and there is no {program} ({install})"
+        );
+        // Not println!, which a passing test keeps to itself.
+        let _ = writeln!(std::io::stderr(), "skipped: no {program} ({install})");
+    }
+    found
+}
+
+/// The ids of the messages of a stream, each JSON on a line of its own.
+pub fn line_ids(lines: &str) -> Vec<u64> {
+    let id = |line| json(line)["id"].as_u64().expect("an id");
+    lines.lines().map(id).collect()
+}
+
+/// A client that reads messages and keeps in mind how far it got. It fails when an event is missing
+/// or comes twice, unless a gap says so; and when a gap is told where nothing is missing.
+pub struct Follower {
+    pub last: u64,
+    pub gaps: usize,
+}
+
+impl Follower {
+    /// A client that has seen the event with this id.
+    pub fn after(id: u64) -> Follower {
+        Follower { last: id, gaps: 0 }
+    }
+
+    pub fn hear(&mut self, message: &Value) {
+        if message["gap"] == true {
+            let next = message["next"].as_u64().expect("an id to go on from");
+            assert!(next > self.last, "a gap, but nothing is missing");
+            self.last = next;
+            self.gaps += 1;
+        } else {
+            self.last += 1;
+            assert_eq!(message["id"], self.last, "the next event");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+// Comet: one object with the WebSocket's own shape, over whichever transport works here. Like the article's Socket.IO,
+// it takes the first that works from a list; when one fails or stays silent it goes on to the next, from the last id
+// it saw, so that no event is lost or comes twice. What it tries, and why, it tells through `onchoice`.
+//
+//     const comet = new Comet('http://localhost:8080/?topic=chat&since=-20');
+//     comet.onopen = () => comet.send(JSON.stringify({nick: 'me', text: 'hello'}));
+//     comet.onmessage = (e) => console.log(JSON.parse(e.data)); // {id, topic, at, data}, or {gap, next}
+//     comet.onchoice = ({transport, state, why}) => console.log(transport, state, why); // trying, chosen, failed
+//     comet.onerror = (e) => console.log(e.message);            // none works, or a message wasn't taken
+//     comet.onclose = () => console.log('closed');              // after close(), and only then
+//
+// The URL is that of the server, not of one transport. Without `since` it begins with what comes now.
+// As with a WebSocket, send() throws before it is open. Unlike a WebSocket, it doesn't close when its connection is
+// lost: it is CONNECTING once more, and `onopen` comes once more.
+// Options: transports: another list (it may hold 'event-source'); silence: ms a transport may take to show a sign of
+// life (5000); paths: {NAME: path}, where a transport isn't at its usual place; tell: hears what its scripts say.
+
+import {eventSource} from './event_source.js';
+import {foreverFrame} from './forever_frame.js';
+import {jsonpPolling} from './jsonp_polling.js';
+import {longPoll} from './long_polling.js';
+import {multipartStreaming} from './multipart_streaming.js';
+import {polling} from './polling.js';
+import {Socket} from './websocket.js';
+import {xhrStreaming} from './xhr_streaming.js';
+
+export const TRANSPORTS = [
+    'websocket', 'xhr-streaming', 'multipart-streaming', 'forever-frame', 'jsonp-polling', 'long-polling', 'polling',
+];
+
+// needs: what not every browser has. sign: what proves that it works. For most, that is bytes (a heartbeat, an answer):
+// a head alone may come from a proxy that holds back the rest. The heartbeats of the other two don't show in JavaScript.
+const TECHNIQUES = {
+    'websocket': {start: webSocket, needs: 'WebSocket', sign: 'open'},
+    'event-source': {start: eventSource, needs: 'EventSource', sign: 'open'},
+    'xhr-streaming': {start: xhrStreaming, sign: 'bytes'},
+    'multipart-streaming': {start: multipartStreaming, sign: 'bytes'},
+    'forever-frame': {start: foreverFrame, sign: 'bytes', ownOrigin: true},
+    'jsonp-polling': {start: jsonpPolling, sign: 'bytes'},
+    'long-polling': {start: longPoll, sign: 'bytes'},
+    'polling': {start: polling, sign: 'bytes'},
+};
+
+function webSocket(url, callback, tell) {
+    const socket = Object.create(Socket);
+    socket.init(url.replace(/^http/, 'ws'), callback, tell);
+    return {close: () => socket.stop(), send: (data) => socket.send(data)};
+}
+
+const HEARTBEATS = 45_000; // ms without a byte after which a transport whose heartbeats show is taken for lost
+const STATES = {CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3};
+const {CONNECTING, OPEN, CLOSING, CLOSED} = STATES;
+
+export class Comet extends EventTarget {
+    readyState = CONNECTING;
+    transport = null; // the name of the one in use, or being tried
+
+    #options;
+    #url; // with the last id seen as its `since`
+    #place = 0; // of the transport in the list
+    #link = null; // what its script gave: {close, send?}
+    #openedAt = 0;
+    #brought = false; // has it brought a message since it opened?
+    #rounds = 0; // how often the whole list has failed
+    #timer;
+    #posts = Promise.resolve(); // one after the other, so that they keep their order
+
+    constructor(url, options = {}) {
+        super();
+        this.#url = new URL(url, location.href);
+        this.#options = {transports: TRANSPORTS, silence: 5000, paths: {}, tell() {}, ...options};
+        const unknown = this.#options.transports.find((name) => !TECHNIQUES[name]);
+        if (unknown) throw new SyntaxError(`There is no transport '${unknown}'.`);
+        for (const name of ['open', 'message', 'error', 'close', 'choice']) {
+            this[`on${name}`] = null;
+            this.addEventListener(name, (e) => this[`on${name}`]?.(e));
+        }
+        queueMicrotask(() => this.#try(0)); // by then the caller has set its handlers
+    }
+
+    send(data) {
+        if (this.readyState === CONNECTING) throw new DOMException('Not connected (yet).', 'InvalidStateError');
+        if (this.readyState !== OPEN) return;
+        if (!this.#link.send?.(data)) this.#posts = this.#posts.then(() => this.#post(data));
+    }
+
+    close() {
+        if (this.readyState > OPEN) return;
+        this.readyState = CLOSING;
+        this.#leave();
+        this.#posts.then(() => {
+            this.readyState = CLOSED;
+            this.dispatchEvent(new CloseEvent('close', {wasClean: true, code: 1000}));
+        });
+    }
+
+    // The choice: each of the list in turn, until one gives its sign.
+
+    #try(place) {
+        if (this.readyState > OPEN) return;
+        if (place >= this.#options.transports.length) return this.#rest();
+        this.#place = place;
+        this.transport = this.#options.transports[place];
+        this.#choice('trying');
+        try {
+            this.#start(TECHNIQUES[this.transport]);
+        } catch (error) {
+            this.#fail(error.message);
+        }
+    }
+
+    #start({start, needs, ownOrigin}) {
+        if (this.readyState > OPEN) return;
+        if (needs && !window[needs]) throw new Error(`this browser has no ${needs}`);
+        if (ownOrigin && this.#url.origin !== location.origin) throw new Error('the server is not the page’s own origin');
+        const path = this.#options.paths[this.transport] ?? this.transport;
+        const url = new URL(path + this.#url.search, this.#url).href;
+        this.#watch(this.#options.silence);
+        this.#link = start(url, (message) => this.#message(message), (...what) => this.#heard(...what));
+        if (this.readyState > OPEN) this.#leave();
+    }
+
+    #heard(what, detail) {
+        this.#options.tell(what, detail);
+        const {sign} = TECHNIQUES[this.transport];
+        if (what === sign) this.#alive(sign);
+        if (what === 'lost' || (what === 'done' && sign === 'open')) this.#lost(detail ?? 'the server ended it');
+        if (what === 'refused') this.#error(detail);
+    }
+
+    #alive(sign) {
+        if (this.readyState > OPEN) return;
+        this.#watch(sign === 'bytes' ? HEARTBEATS : 0);
+        if (this.readyState === OPEN) return;
+        this.readyState = OPEN;
+        this.#openedAt = Date.now();
+        this.#brought = false;
+        this.#choice('chosen');
+        if (this.readyState === OPEN) this.dispatchEvent(new Event('open'));
+    }
+
+    // One that has worked is tried again before any other; one that opens only to be lost at once hasn't.
+    #lost(why) {
+        if (this.readyState > OPEN) return;
+        const worked = this.readyState === OPEN && (this.#brought || Date.now() - this.#openedAt > this.#options.silence);
+        if (!worked) return this.#fail(why);
+        this.#leave();
+        this.#rounds = 0;
+        this.readyState = CONNECTING;
+        this.#timer = setTimeout(() => this.#try(this.#place), 1000);
+        this.#choice('failed', `${why}; once more in a second`);
+    }
+
+    #fail(why) {
+        this.#leave();
+        this.readyState = CONNECTING;
+        this.#choice('failed', why);
+        this.#try(this.#place + 1);
+    }
+
+    // None works: a rest, longer each time, and not the same for all clients of a server that comes back.
+    #rest() {
+        const ms = Math.min(1000 * 2 ** this.#rounds++, 30_000) * (0.5 + Math.random() / 2);
+        this.#timer = setTimeout(() => this.#try(0), ms);
+        this.#error(`no transport works; once more in ${(ms / 1000).toFixed(1)} s`);
+    }
+
+    #watch(ms) {
+        clearTimeout(this.#timer);
+        if (ms) this.#timer = setTimeout(() => this.#silent(ms), ms);
+    }
+
+    #silent(ms) {
+        this.#openedAt += ms; // this time it was of no use, so it doesn't count as work
+        this.#heard('lost', `silent for ${ms / 1000} s`);
+    }
+
+    #leave() {
+        clearTimeout(this.#timer);
+        this.#link?.close();
+        this.#link = null;
+    }
+
+    // What goes up and down.
+
+    #message(message) {
+        const id = message.gap ? message.next : message.id;
+        this.#url.searchParams.set('since', id);
+        this.#brought = true;
+        const data = JSON.stringify(message);
+        this.dispatchEvent(new MessageEvent('message', {data, lastEventId: id, origin: this.#url.origin}));
+    }
+
+    async #post(data) {
+        const url = new URL('publish', this.#url);
+        url.searchParams.set('topic', this.#url.searchParams.get('topic') ?? 'chat');
+        try {
+            const answer = await fetch(url, {method: 'POST', body: data});
+            if (!answer.ok) this.#heard('refused', (await answer.json()).error);
+        } catch (error) {
+            this.#heard('refused', error.message);
+        }
+    }
+
+    #choice(state, why) {
+        this.dispatchEvent(Object.assign(new Event('choice'), {transport: this.transport, state, why}));
+    }
+
+    #error(message) {
+        this.dispatchEvent(new ErrorEvent('error', {message}));
+    }
+}
+
+Object.assign(Comet, STATES);
+Object.assign(Comet.prototype, STATES);

@@ -1,0 +1,154 @@
+// The page of comet.js: which transports it may take, which of them are broken on purpose, and what it tried.
+import {Comet, TRANSPORTS} from './comet.js';
+import {language, say} from './language.js';
+import {element, page} from './page.js';
+
+const TOPICS = ['baseball', 'chat'];
+const NAMES = [TRANSPORTS[0], 'event-source', ...TRANSPORTS.slice(1)]; // EventSource wasn't on Socket.IO's list: it waits to be ticked
+const KEPT = 200; // lines of the log
+
+const rows = NAMES.map(row);
+const log = element('ol', {id: 'choice-log', class: 'log', role: 'log', tabindex: 0, 'data-say-label': 'comet.log'});
+const tried = []; // what the log shows: {at, topic, transport, state, why}
+document.addEventListener('language', () => log.replaceChildren(...tried.map(line)));
+
+const opened = page({
+    name: 'comet',
+    connect,
+    panel: panel(),
+    sources: [
+        {title: 'www/comet.js', url: '/comet.js', language: 'js', heading: element('span', {'data-say': 'source.client'})},
+        {title: 'src/routes.rs', url: '/source/routes.rs', language: 'rust', heading: element('span', {'data-say': 'source.server'})},
+    ],
+});
+
+// One Comet a topic. All that a reader of comet.js has to know to use it is here.
+function connect(topic, callback, tell, since) {
+    const comet = new Comet(`/?topic=${topic}&since=${since}`, {transports: used(), paths: broken(), tell});
+    comet.onmessage = (e) => callback(JSON.parse(e.data));
+    comet.onchoice = ({transport, state, why}) => choice(topic, transport, state, why);
+    comet.onerror = (e) => { if (comet.readyState === Comet.CONNECTING) write({topic, state: 'failed', why: e.message}); };
+    return {close: () => comet.close(), send: (text, nick) => send(comet, JSON.stringify({nick, text}))};
+}
+
+async function send(comet, data) {
+    comet.send(data);
+    if (comet.transport !== 'websocket') (await opened).strip.posted('chat', new Blob([data]).size);
+}
+
+async function choice(topic, transport, state, why) {
+    write({topic, transport, state, why});
+    for (const one of rows) one.show(topic, one.name === transport ? state : null);
+    (await opened).strip.protocol(topic, transport === 'websocket' ? 'websocket' : 'http');
+}
+
+// What the reader may set.
+
+function used() {
+    return rows.filter(({use}) => use.checked).map(({name}) => name);
+}
+
+// A broken one is looked for where the server has nothing: it fails for real.
+function broken() {
+    return Object.fromEntries(rows.filter(({breaks}) => breaks.checked).map(({name}) => [name, 'broken']));
+}
+
+async function reconnect() {
+    for (const one of rows) one.clear();
+    (await opened).reconnect();
+}
+
+function panel() {
+    return element('section', {class: 'panel choice'},
+        element('h2', {'data-say': 'comet.choice'}),
+        element('div', {},
+            element('table', {'data-say-label': 'comet.choice'}, element('thead', {}, head()), element('tbody', {}, rows.map(({element}) => element))),
+            element('button', {id: 'reconnect', class: 'button strong', type: 'button', click: reconnect, 'data-say': 'comet.reconnect'})),
+        element('div', {}, element('h3', {'data-say': 'comet.log'}), log),
+        element('p', {class: 'note', 'data-say': 'comet.note'}));
+}
+
+function head() {
+    return element('tr', {},
+        element('th', {scope: 'col', 'data-say': 'comet.transport'}),
+        element('th', {scope: 'col', id: 'use', 'data-say': 'comet.use'}),
+        element('th', {scope: 'col', id: 'break', 'data-say': 'comet.break'}),
+        TOPICS.map((topic) => element('th', {scope: 'col', 'data-say': `topic.${topic}`})));
+}
+
+function row(name) {
+    const use = checkbox('use', name, TRANSPORTS.includes(name));
+    const breaks = checkbox('break', name, false);
+    const states = new Map(TOPICS.map((topic) => [topic, element('td', {class: 'state'})]));
+    const tr = element('tr', {}, element('th', {scope: 'row', id: name}, name),
+        [use, breaks].map((input) => element('td', {}, element('label', {class: 'check'}, input))), [...states.values()]);
+    const mark = () => {
+        tr.classList.toggle('unused', !use.checked);
+        tr.classList.toggle('chosen', [...states.values()].some((cell) => cell.dataset.state === 'chosen'));
+    };
+    // Of those before the present one, it stays written that they failed.
+    const show = (topic, state) => {
+        const cell = states.get(topic);
+        if (!state && cell.dataset.state === 'failed') return;
+        cell.dataset.state = state ?? '';
+        cell.replaceChildren(state ? word(state) : '');
+        mark();
+    };
+    const clear = () => { states.forEach((cell, topic) => { cell.dataset.state = ''; show(topic, null); }); };
+    mark();
+    return {name, use, breaks, element: tr, show, clear};
+}
+
+function checkbox(what, name, checked) {
+    return element('input', {type: 'checkbox', id: `${what}-${name}`, checked, 'aria-labelledby': `${what} ${name}`, change: reconnect});
+}
+
+// The log.
+
+function write(entry) {
+    tried.push({at: new Date(), ...entry});
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 30;
+    log.append(line(tried.at(-1)));
+    if (tried.length > KEPT) tried.shift(), log.firstElementChild.remove();
+    if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+function line({at, topic, transport, state, why}) {
+    const stamp = at.toLocaleTimeString(language(), {hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false});
+    return element('li', {class: state},
+        element('time', {datetime: at.toISOString()}, stamp), element('span', {'data-say': `topic.${topic}`}), ' · ',
+        transport ? [element('code', {}, transport), ' ', word(state)] : null, transport && why ? ': ' : null, why ? reason(why) : null);
+}
+
+function word(state) {
+    if (state === 'trying') return element('span', {'data-say': 'comet.trying'});
+    if (state === 'chosen') return element('span', {'data-say': 'comet.chosen'});
+    return element('span', {'data-say': 'comet.failed'});
+}
+
+// What comet.js gives as a reason, in the reader's language.
+const REASONS = [
+    [/^status (\d+)/, (n) => say('comet.why.status', {n})],
+    [/^closed \((\d+)\)/, (n) => say('comet.why.closed', {n})],
+    [/^silent for ([\d.]+) s/, (n) => say('comet.why.silent', {n})],
+    [/^this browser has no (\w+)/, (name) => say('comet.why.missing', {name})],
+    [/^once more in a second/, () => say('comet.why.again')],
+    [/^once more in ([\d.]+) s/, (n) => say('comet.why.later', {n})],
+    [/^no transport works/, () => say('comet.why.none')],
+    [/^no connection/, () => say('comet.why.connection')],
+    [/^the server ended it|^the stream ended/, () => say('comet.why.ended')],
+    [/^it ended before|of ours$/, () => say('comet.why.nonsense')],
+    [/called nobody$/, () => say('comet.why.nobody')],
+    [/^the script failed/, () => say('comet.why.script')],
+    [/^no heartbeat/, () => say('comet.why.heartbeat')],
+    [/^no answer/, () => say('comet.why.answer')],
+    [/^the browser gave up/, () => say('comet.why.gaveup')],
+    [/own origin/, () => say('comet.why.origin')],
+];
+
+function reason(why) {
+    return why.split('; ').map((part) => {
+        const [pattern, words] = REASONS.find(([one]) => one.test(part)) ?? [/(.*)/, (it) => it];
+        return words(...pattern.exec(part).slice(1));
+    }).join('; ');
+}

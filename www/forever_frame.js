@@ -1,0 +1,71 @@
+// Forever frame: a hidden frame whose document doesn't end: each event is a <script> in it that calls us.
+//
+// The article says: where XMLHttpRequest won't do, use an iframe. The browser runs each script as soon as it is there:
+// nothing comes cut, nothing need be parsed, and nothing piles up, as each script removes itself. The price: the frame
+// must be on our own origin (it calls `parent`), and we see no status. A document that ends has `load`ed; if it never
+// called us, it was an error. Of one that was cut off the browser says nothing at all: only the heartbeat is missing.
+// A document that loads holds back the `load` event of the whole page, so the first frame waits for that.
+
+let count = 0;
+
+export function foreverFrame(url, callback, tell = () => {}) {
+    const frame = document.createElement('iframe');
+    const address = new URL(url, location.href);
+    const name = `foreverFrame${++count}`; // the frame calls `parent.NAME.receive(…)`
+    let alive;
+    let timer;
+
+    frame.hidden = true;
+    frame.title = 'Comet';
+    frame.tabIndex = -1;
+    frame.ariaHidden = 'true';
+    frame.onload = () => (alive ? again('done') : again('lost', 'the frame called nobody'));
+    address.searchParams.set('name', name);
+
+    function ask() {
+        if (!window[name]) return;
+        alive = false;
+        watch();
+        frame.src = address;
+        document.body.append(frame);
+        tell('ask');
+    }
+
+    window[name] = {
+        receive(message) {
+            this.heartbeat();
+            address.searchParams.set('since', message.gap ? message.next : message.id);
+            callback(message);
+        },
+        heartbeat() {
+            const script = frame.contentDocument.currentScript.outerHTML;
+            watch();
+            if (!alive) tell('open');
+            alive = true;
+            tell('bytes', new Blob([script]).size);
+        },
+    };
+
+    function watch() {
+        clearTimeout(timer);
+        timer = setTimeout(again, 45_000, 'lost', 'no heartbeat');
+    }
+
+    function again(what, why) {
+        clearTimeout(timer);
+        frame.remove(); // a new frame, as a mere change of address would leave its mark on the Back button
+        setTimeout(ask, what === 'lost' ? 1000 : 0);
+        tell(what, why);
+    }
+
+    if (document.readyState === 'complete') ask();
+    else window.addEventListener('load', ask, {once: true});
+    return {
+        close() {
+            callback = tell = () => {};
+            delete window[name];
+            clearTimeout(timer);
+            frame.remove();
+        },
+    };
+}

@@ -1,0 +1,94 @@
+// What the pages say, in the reader's language. strings.json is the one table:
+// {"key": {"en": "…", "ko": "…"}}. An element says the key in its attribute data-say, a script calls say(key).
+
+const strings = await (await fetch(new URL('strings.json', import.meta.url))).json();
+export const languages = ['en', 'ko'];
+let now = languages.includes(remembered('language')) ? remembered('language') : preferred();
+
+function preferred() {
+    return navigator.language.toLowerCase().startsWith('ko') ? 'ko' : 'en';
+}
+
+export function language() {
+    return now;
+}
+
+// The string of a key, with {name} in it replaced by values.name.
+// A key that is missing shows as itself: ugly on purpose, so that it is noticed.
+export function say(key, values = {}) {
+    const text = strings[key]?.[now] ?? key;
+    return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+export function setLanguage(code) {
+    now = languages.includes(code) ? code : 'en';
+    remember('language', now);
+    show();
+}
+
+// Whoever said something with say() listens for this event and says it again.
+function show() {
+    document.documentElement.lang = now;
+    translate(document.body);
+    document.dispatchEvent(new Event('language'));
+}
+
+// Fills in everything under root (and root itself) that carries a key.
+export function translate(root) {
+    for (const node of withAttribute(root, 'data-say')) fill(node, say(node.dataset.say));
+    for (const [attribute, key] of [['aria-label', 'sayLabel'], ['placeholder', 'sayPlaceholder'], ['title', 'sayTitle']]) {
+        for (const node of withAttribute(root, 'data-' + key.replace(/[A-Z]/, (c) => '-' + c.toLowerCase()))) {
+            node.setAttribute(attribute, say(node.dataset[key]));
+        }
+    }
+}
+
+function withAttribute(root, name) {
+    const inside = [...root.querySelectorAll(`[${name}]`)];
+    return root.hasAttribute?.(name) ? [root, ...inside] : inside;
+}
+
+// Sets a text in which `backticks` mark code.
+export function fill(node, text) {
+    node.replaceChildren(...text.split('`').map((part, i) => {
+        if (i % 2 === 0) return part;
+        const code = document.createElement('code');
+        code.textContent = part;
+        return code;
+    }));
+}
+
+// One of {en, ko}, as events carry their texts; anything else as it is.
+export function pick(text) {
+    const words = text?.[now] ?? text?.en ?? text;
+    return typeof words === 'string' ? words : '';
+}
+
+export function number(n, digits = 0) {
+    return n.toLocaleString(now, {minimumFractionDigits: digits, maximumFractionDigits: digits});
+}
+
+export function bytes(n) {
+    if (n < 1000) return say('unit.bytes', {n: number(n)});
+    if (n < 1e6) return say('unit.kilobytes', {n: number(n / 1e3, 1)});
+    return say('unit.megabytes', {n: number(n / 1e6, 1)});
+}
+
+export function milliseconds(n) {
+    return n < 10000 ? say('unit.ms', {n: number(n)}) : seconds(n);
+}
+
+export function seconds(ms) {
+    return say('unit.s', {n: number(ms / 1000, ms < 10000 ? 1 : 0)});
+}
+
+// A browser may forbid the page to remember anything; then it just doesn't.
+export function remembered(name) {
+    try { return localStorage.getItem('comet.' + name); } catch { return null; }
+}
+
+export function remember(name, value) {
+    try { localStorage.setItem('comet.' + name, value); } catch { /* not remembered */ }
+}
+
+document.documentElement.lang = now;

@@ -1,0 +1,54 @@
+// WebSocket: one connection, both ways: after the handshake there is no request any more, only messages.
+//
+// In the article's sample `this.socket.onopen = this.open` loses its `this` (inside, it is the WebSocket, which has no
+// `.socket`), `send` raises an alert, nobody calls `close`, and beside https: it says https://, where it is wss://. Here
+// arrow functions keep `this`, `send` says whether it went out, and `close` connects again from the last id.
+// There is no need to read cut messages together: the protocol has frames. Its heartbeats (pings) the browser answers.
+// Not in the article: `stop`, which closes and doesn't come back.
+
+export const Socket = {
+    init(url, callback, tell = () => {}) {
+        this.url = new URL(url, location.href);
+        this.callback = callback;
+        this.tell = tell;
+        this.socket = new WebSocket(this.url);
+        this.socket.onopen = (e) => this.open(e);
+        this.socket.onmessage = (e) => this.msg(e);
+        this.socket.onclose = (e) => this.close(e);
+        this.tell('ask');
+    },
+
+    open() {
+        this.tell('open');
+    },
+
+    msg(e) {
+        const message = JSON.parse(e.data);
+        this.tell('bytes', new Blob([e.data]).size);
+        if (message.error) return this.tell('refused', message.error);
+        this.url.searchParams.set('since', message.gap ? message.next : message.id);
+        this.callback(message);
+    },
+
+    close(e) {
+        this.timer = setTimeout(() => this.init(this.url, this.callback, this.tell), 1000);
+        if (e.wasClean) this.tell('done');
+        else this.tell('lost', `closed (${e.code})`);
+    },
+
+    // True if it went out. A nickname makes it a line of the chat: {nick, text}.
+    send(chat, nickName) {
+        if (this.socket.readyState !== WebSocket.OPEN) return false;
+        const text = nickName === undefined ? chat : JSON.stringify({nick: nickName, text: chat});
+        this.socket.send(text);
+        this.tell('sent', new Blob([text]).size);
+        return true;
+    },
+
+    stop() {
+        this.callback = this.tell = () => {};
+        this.socket.onclose = null;
+        clearTimeout(this.timer);
+        this.socket.close();
+    },
+};
