@@ -203,9 +203,8 @@ impl Connection {
                     None => continue,
                 }
             }
-            let news = seat.news();
+            let news = self.take_news(seat);
             if !news.is_empty() {
-                self.delivered(&news);
                 return Wake::News(news);
             }
             select! {
@@ -216,6 +215,17 @@ impl Connection {
                 },
             }
         }
+    }
+
+    /// What has come by now, without waiting; counted as delivered.
+    pub fn take_news(&self, seat: &mut Seat) -> News {
+        self.delivered(seat.news())
+    }
+
+    /// Counts the events of an answer.
+    pub fn delivered(&self, news: News) -> News {
+        add(&self.count.events, news.events.len());
+        news
     }
 
     fn woken_by(&mut self, signal: Signal, watch: &Watch) -> Option<Wake> {
@@ -270,11 +280,6 @@ impl Connection {
     }
 
     // --- writing ---
-
-    /// Counts events that were not waited for.
-    pub fn delivered(&self, news: &News) {
-        add(&self.count.events, news.events.len());
-    }
 
     /// Answers a request that could not be read: what else comes would be anybody's guess.
     pub fn refuse_unread(&mut self, refusal: &Refusal) -> io::Result<()> {

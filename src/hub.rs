@@ -267,15 +267,6 @@ impl Seat {
         self.arrived = Some(event);
     }
 
-    /// The answer "nothing new": no events, and the cursor to ask again with.
-    pub fn nothing_new(&self) -> News {
-        News {
-            gap: None,
-            events: Vec::new(),
-            next: self.last,
-        }
-    }
-
     fn read_ring(&mut self, start: u64) -> News {
         let news = lock(&self.topic.room).after(Cursor::After(start));
         self.last = news.next;

@@ -54,6 +54,17 @@ fn nothing_falls_between_two_polls() {
 }
 
 #[test]
+fn what_is_already_there_comes_even_when_the_time_is_up_at_once() {
+    let server = TestServer::start();
+    let id = server.publish("chat", "already there");
+    let mut client = server.connect();
+    for _ in 0..200 {
+        client.send(get("/long-polling?wait=0&since=-1"));
+        assert_eq!(ids(&json(&client.read_chunked_answer().1)), [id]);
+    }
+}
+
+#[test]
 fn when_the_time_is_up_the_answer_is_empty() {
     let server = TestServer::with_limits(|limits| limits.hold = Duration::from_millis(50));
     let last = server.publish("chat", "before");

@@ -29,6 +29,7 @@ export async function page({name, connect, panel = null, sources: files = source
     setInterval(() => entitle(name, strip.lost()), 1000); // a hidden tab has only its title to say it with
     await strip.weighed;
     lines.open();
+    whenLeft(lines);
     return {main, strip, reconnect: lines.open, close: lines.close};
 }
 
@@ -72,6 +73,12 @@ function connections({connect, strip, shows, refused}) {
     };
     const open = () => { close(); return Promise.all(TOPICS.map((topic) => start(topic, round))); };
     return {open, close, chat: () => lines.chat};
+}
+
+// The browser may keep a page that was left, frozen, for the Back button: what it held would stay held, of the six.
+function whenLeft(lines) {
+    window.addEventListener('pagehide', lines.close);
+    window.addEventListener('pageshow', (e) => { if (e.persisted) lines.open(); });
 }
 
 // Every technique that only brings needs this other way for what goes up: a POST of its own.

@@ -32,7 +32,8 @@ fn wait(conn: &mut Connection, seat: &mut Seat) -> Option<News> {
     loop {
         match conn.wait(seat) {
             Wake::News(news) => return Some(news),
-            Wake::Tick | Wake::Closing => return Some(seat.nothing_new()),
+            // Mostly nothing; but what came at this very moment must not be lost.
+            Wake::Tick | Wake::Closing => return Some(conn.take_news(seat)),
             Wake::HungUp => return None,
             Wake::Bytes => {} // the next request, sent early: it waits its turn
         }

@@ -15,9 +15,8 @@ use crate::hub::Hub;
 /// Answers `{"events":[…],"next":N,"gap":false}` at once.
 pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
     conn.rename("polling");
-    let news = hub.read(request.topic()?, request.cursor()?)?;
+    let news = conn.delivered(hub.read(request.topic()?, request.cursor()?)?);
     thread::sleep(delay(request)?);
-    conn.delivered(&news);
     Ok(conn.respond(http::json(200, news.to_json()))?)
 }
 
