@@ -170,14 +170,14 @@ struct Chair {
 }
 
 impl Chair {
-    /// Sends the event if there is room. If there is none, says so, and tries once more: should the
-    /// reader have emptied the channel in between and gone to sleep, the second try wakes it;
-    /// if the channel is still full, the reader has yet to empty it and will see `missed` after.
+    /// Sends the event if there is room. If there is none, `missed` says so *before* it is tried: a
+    /// reader that has emptied the channel by then is woken by the event and looks at `missed`; one
+    /// that has not will look at it after it has. (Nobody else sends meanwhile: the room is locked.)
     fn offer(&self, event: &Arc<Event>) {
-        if self.events.try_send(event.clone()).is_err() {
+        if self.events.is_full() {
             self.missed.store(true, Ordering::SeqCst);
-            let _ = self.events.try_send(event.clone());
         }
+        let _ = self.events.try_send(event.clone());
     }
 }
 

@@ -1,6 +1,8 @@
-// Comet: one object with the WebSocket's own shape, over whichever transport works here. Like the article's Socket.IO,
-// it takes the first that works from a list; when one fails or stays silent it goes on to the next, from the last id
-// it saw, so that no event is lost or comes twice. What it tries, and why, it tells through `onchoice`.
+// Comet: one object with the WebSocket's own shape, over whichever transport
+// works here. Like the article's Socket.IO, it takes the first that works from
+// a list; when one fails or stays silent it goes on to the next, from the last
+// id it saw, so that no event is lost or comes twice. What it tries, and why,
+// it tells through `onchoice`.
 //
 //     const comet = new Comet('http://localhost:8080/?topic=chat&since=-20');
 //     comet.onopen = () => comet.send(JSON.stringify({nick: 'me', text: 'hello'}));
@@ -9,11 +11,13 @@
 //     comet.onerror = (e) => console.log(e.message);            // none works, or a message wasn't taken
 //     comet.onclose = () => console.log('closed');              // after close(), and only then
 //
-// The URL is that of the server, not of one transport. Without `since` it begins with what comes now.
-// As with a WebSocket, send() throws before it is open. Unlike a WebSocket, it doesn't close when its connection is
-// lost: it is CONNECTING once more, and `onopen` comes once more.
-// Options: transports: another list (it may hold 'event-source'); silence: ms a transport may take to show a sign of
-// life (5000); paths: {NAME: path}, where a transport isn't at its usual place; tell: hears what its scripts say.
+// The URL is that of the server, not of one transport. Without `since` it
+// begins with what comes now. As with a WebSocket, send() throws before it is
+// open. Unlike a WebSocket, it doesn't close when its connection is lost: it is
+// CONNECTING once more, and `onopen` comes once more. Options: transports:
+// another list (it may hold 'event-source'); silence: ms a transport may take
+// to show a sign of life (5000); paths: {NAME: path}, where a transport isn't
+// at its usual place; tell: hears what its scripts say.
 
 import {eventSource} from './event_source.js';
 import {foreverFrame} from './forever_frame.js';

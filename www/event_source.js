@@ -1,8 +1,10 @@
-// EventSource: what HTML5 made of streaming: the browser reads the lines, keeps the last id, and asks again by itself.
+// EventSource: what HTML5 made of streaming. The browser itself reads the lines,
+// keeps the last id, and asks again when the stream ends.
 //
-// Not in the article, and all of xhr_streaming.js in a few lines: lastSize, the id and the new request at 4 are now the
-// browser's. Two things are left to do. It gives up for good when the answer has another status than 200 (readyState
-// CLOSED): then we begin anew, from the last id. And the server's gap notice is an event of another name.
+// It isn't in the article, and it is xhr_streaming.js in a few lines. Two things
+// are left to us. When the answer has another status than 200 the browser gives
+// up for good (readyState CLOSED): then we begin anew, from the last id on. And
+// the server's notice of a gap is an event of another name.
 
 export function eventSource(url, callback, tell = () => {}) {
     const address = new URL(url, location.href);
@@ -29,7 +31,7 @@ export function eventSource(url, callback, tell = () => {}) {
         const gaveUp = source.readyState === EventSource.CLOSED;
         if (gaveUp) setTimeout(connect, 1000);
         tell('lost', gaveUp ? 'the browser gave up' : 'the stream ended or broke');
-        if (!gaveUp) tell('ask'); // the browser does, after the server's `retry`, with Last-Event-ID
+        if (!gaveUp) tell('ask'); // as the browser does, with Last-Event-ID
     }
 
     connect();

@@ -1,10 +1,16 @@
-// Forever frame: a hidden frame whose document doesn't end: each event is a <script> in it that calls us.
+// Forever frame: a hidden frame whose document doesn't end. Each event is a
+// <script> in it that calls us.
 //
-// The article says: where XMLHttpRequest won't do, use an iframe. The browser runs each script as soon as it is there:
-// nothing comes cut, nothing need be parsed, and nothing piles up, as each script removes itself. The price: the frame
-// must be on our own origin (it calls `parent`), and we see no status. A document that ends has `load`ed; if it never
-// called us, it was an error. Of one that was cut off the browser says nothing at all: only the heartbeat is missing.
-// A document that loads holds back the `load` event of the whole page, so the first frame waits for that.
+// The article says: where XMLHttpRequest won't do, take an iframe. The browser
+// runs each script as soon as it is there: nothing comes cut, there is nothing
+// to parse, and nothing grows, as each script removes itself. The price: the
+// frame must be on our own origin, as it calls `parent`, and no status is seen.
+// When the document ends, the frame has `load`ed: then we ask for the next, from
+// the last id on. If it never called us, it was no stream but an error. And if
+// it was cut off, the browser says nothing at all: we miss its heartbeat.
+//
+// A document that loads holds back the `load` event of the page around it, so
+// the first frame waits for that.
 
 let count = 0;
 
@@ -19,7 +25,7 @@ export function foreverFrame(url, callback, tell = () => {}) {
     frame.title = 'Comet';
     frame.tabIndex = -1;
     frame.ariaHidden = 'true';
-    frame.onload = () => (alive ? again('done') : again('lost', 'the frame called nobody'));
+    frame.onload = ended;
     address.searchParams.set('name', name);
 
     function ask() {
@@ -46,6 +52,11 @@ export function foreverFrame(url, callback, tell = () => {}) {
         },
     };
 
+    function ended() {
+        if (alive) again('done');
+        else again('lost', 'the frame called nobody');
+    }
+
     function watch() {
         clearTimeout(timer);
         timer = setTimeout(again, 45_000, 'lost', 'no heartbeat');
@@ -53,7 +64,7 @@ export function foreverFrame(url, callback, tell = () => {}) {
 
     function again(what, why) {
         clearTimeout(timer);
-        frame.remove(); // a new frame, as a mere change of address would leave its mark on the Back button
+        frame.remove(); // or its next address would be one more for the Back button
         setTimeout(ask, what === 'lost' ? 1000 : 0);
         tell(what, why);
     }

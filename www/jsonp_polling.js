@@ -1,10 +1,15 @@
-// JSONP polling: long polling with a <script> in place of XMLHttpRequest: the answer is a script that calls us.
+// JSONP polling: long polling, but the answer is a <script> that calls us.
 //
-// A script may come from anywhere, so this worked across origins before CORS did, and that is why it is on Socket.IO's
-// list. The price: we run whatever that server sends, we see no status and no head (only that the script failed), and
-// a script can't be aborted. Each question has a function of its own, deleted after its answer, so that an answer that
-// comes too late calls nobody; one that doesn't come at all is given up after 45 s.
-// A script that loads would hold back the `load` event of the page, so the first waits for that.
+// A script may come from anywhere, so this crossed origins before there was
+// CORS, and so it came to be on Socket.IO's list. The price: we run whatever
+// that server sends; we see neither status nor head, only that a script failed;
+// and there is no way to abort it. Each question names a function of its own,
+// deleted with its answer. After 45 s without one the question is lost, and the
+// script, should it still come, has been moved to another document, where it
+// won't run.
+//
+// A script that loads holds back the `load` event of the page, so the first
+// waits for that.
 
 let count = 0;
 
@@ -36,8 +41,8 @@ export function jsonpPolling(url, callback, tell = () => {}) {
     }
 
     function update({events, next, gap}) {
-        address.searchParams.set('wait', 25);
         address.searchParams.set('since', next);
+        address.searchParams.set('wait', 25); // seconds; our own timeout is longer
         if (gap) callback({gap, next});
         events.forEach((event) => callback(event));
     }
@@ -51,7 +56,7 @@ export function jsonpPolling(url, callback, tell = () => {}) {
     function forget() {
         clearTimeout(timer);
         script.onload = script.onerror = null;
-        document.implementation.createHTMLDocument().adoptNode(script); // if it still comes, it won't run: not of this page
+        document.implementation.createHTMLDocument().adoptNode(script);
         delete window[name];
     }
 

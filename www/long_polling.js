@@ -1,9 +1,12 @@
-// Long polling: ask, and the server answers only when there is something new. Then ask again, from there on.
+// Long polling: ask, and the server answers when there is something new. Then
+// ask again, from there on.
 //
-// The article's sample asks with POST first and with GET ever after, and doesn't say why; it asks again whatever the
-// answer was, so a server in trouble is asked without pause; and what happens between two answers is lost. Here
-// every question is a GET with a cursor, `since`, so nothing can fall between two of them, and a lost one waits a
-// second. The first doesn't wait for news (`wait=0`): it brings the cursor for the others.
+// The article's sample asks first with POST and ever after with GET, and
+// doesn't say why; it asks again at once even if the answer was an error; and
+// what happens between two questions is lost. Here each question is a GET with
+// a cursor, `since`, so that nothing falls between two of them, and after a
+// lost one it waits a second. The first question isn't held (`wait=0`): it
+// brings the cursor for the others.
 
 export function longPoll(url, callback, tell = () => {}) {
     const xhr = new XMLHttpRequest();
@@ -18,7 +21,7 @@ export function longPoll(url, callback, tell = () => {}) {
     function ask() {
         if (closed) return;
         xhr.open('GET', address, true);
-        xhr.timeout = 45_000; // longer than the server is asked to hold it
+        xhr.timeout = 45_000;
         xhr.send(null);
         tell('ask');
     }
@@ -28,7 +31,7 @@ export function longPoll(url, callback, tell = () => {}) {
         try {
             answer = JSON.parse(xhr.responseText);
         } catch {}
-        if (xhr.status !== 200 || !answer?.events) return lost();
+        if (xhr.status !== 200 || !answer?.events) return lost(why());
         tell('bytes', new Blob([xhr.responseText]).size);
         update(answer);
         tell('done');
@@ -36,15 +39,20 @@ export function longPoll(url, callback, tell = () => {}) {
     }
 
     function update({events, next, gap}) {
-        address.searchParams.set('wait', 25);
         address.searchParams.set('since', next);
+        address.searchParams.set('wait', 25); // seconds; our own timeout is longer
         if (gap) callback({gap, next});
         events.forEach((event) => callback(event));
     }
 
-    function lost() {
+    function lost(why) {
         setTimeout(ask, 1000);
-        tell('lost', {0: 'no connection', 200: 'no answer of ours'}[xhr.status] ?? `status ${xhr.status}`);
+        tell('lost', why);
+    }
+
+    function why() {
+        if (xhr.status === 0) return 'no connection';
+        return xhr.status === 200 ? 'unexpected answer' : `status ${xhr.status}`;
     }
 
     address.searchParams.set('wait', 0);

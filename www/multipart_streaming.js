@@ -1,10 +1,13 @@
-// Multipart streaming: XHR streaming, but each event is a part of a multipart/x-mixed-replace answer, framed as e-mail
-// frames its attachments. Socket.IO had it on its list because Firefox handed over each part as an answer of its own
-// (`xhr.multipart = true`), with nothing to remember and nothing that grows.
+// Multipart streaming: XHR streaming, but each event is a part of its own in an
+// answer of the type multipart/x-mixed-replace, as attachments are in a mail.
 //
-// No browser does that any more, so here the parts are read by hand out of the text. A part counts when the delimiter
-// after it is there. Its Content-Length counts bytes, responseText characters: so we look for the delimiter (which JSON
-// can't contain, as it has no line breaks) and don't count. An empty part is the server's heartbeat.
+// Socket.IO had it on its list for Firefox, which handed over each part as a
+// whole answer (`xhr.multipart = true`): no `lastSize`, and nothing that grows.
+// No browser does so any more, and here we read the parts by hand out of the
+// text. A part is whole when the delimiter after it is there. We don't go by its
+// Content-Length, as that counts bytes, and responseText characters; but JSON
+// has no line breaks, so it can't contain the delimiter. A part without a body
+// is the server's heartbeat.
 
 const ENOUGH = 1024 * 1024;
 const DELIMITER = '\r\n--comet';
@@ -29,11 +32,12 @@ export function multipartStreaming(url, callback, tell = () => {}, stream = {}) 
         if (!newTextReceived) return;
         lastSize = end;
         tell('bytes', new Blob([newTextReceived]).size);
+        const bodies = newTextReceived.split(DELIMITER).map(body).filter(Boolean);
         let messages;
         try {
-            messages = newTextReceived.split(DELIMITER).map(body).filter(Boolean).map((json) => JSON.parse(json));
+            messages = bodies.map((json) => JSON.parse(json));
         } catch {
-            return again('lost', 'no stream of ours');
+            return again('lost', 'unexpected answer');
         }
         messages.forEach(received);
     }
@@ -44,15 +48,18 @@ export function multipartStreaming(url, callback, tell = () => {}, stream = {}) 
     }
 
     function ended() {
-        if (xhr.status === 200 && lastSize) return again('done');
-        again('lost', {0: 'no connection', 200: 'it ended before it began'}[xhr.status] ?? `status ${xhr.status}`);
+        if (xhr.status === 0) again('lost', 'no connection');
+        else if (xhr.status !== 200) again('lost', `status ${xhr.status}`);
+        else if (lastSize === 0) again('lost', 'it ended before it began');
+        else again('done');
     }
 
     function again(what, why) {
-        if (!xhr.onreadystatechange) return;
-        xhr.onreadystatechange = null; // over, also if it was we who ended it
+        if (!xhr.onreadystatechange) return; // a new stream is on its way already
+        xhr.onreadystatechange = null;
         xhr.abort();
-        setTimeout(multipartStreaming, what === 'lost' ? 1000 : 0, address, callback, tell, stream);
+        const pause = what === 'lost' ? 1000 : 0;
+        setTimeout(multipartStreaming, pause, address, callback, tell, stream);
         tell(what, why);
     }
 
@@ -66,7 +73,7 @@ export function multipartStreaming(url, callback, tell = () => {}, stream = {}) 
     return stream;
 }
 
-// What comes after the headers of a part: JSON, or nothing.
+// What comes after a part's headers: JSON, or nothing.
 function body(part) {
     return part.split('\r\n\r\n')[1];
 }

@@ -1,13 +1,17 @@
 // Polling: ask every so often, whether or not there is anything new.
 //
-// The article's sample spells `xhr.opne`, its setTimeout fires once only, and it calls `XhrRequest`, which is no
-// function's name. Here each tick sets the timer of the next one (so the interval may change meanwhile), and each
-// question carries a cursor: what came since that event?
-// A tick passes while a question is still unanswered. If `impatient`, it asks all the same: then an answer can come
-// after that of a later question, and is useless, as the article warns. A lost question needs no care of its own:
-// the next tick asks the same again.
+// The article's sample spells `xhr.opne`, its setTimeout fires only once, and
+// it calls `XhrRequest`, where the function is xhrRequest. Here each tick sets
+// the timer of the next, so that the interval may change meanwhile, and each
+// question carries a cursor, `since`: what came after that event?
+//
+// A tick passes in silence while a question is unanswered. An `impatient` one
+// asks all the same: then an answer may come after that of a later question,
+// and is useless, as the article warns. A lost question needs no care of its
+// own: the next tick asks the same again.
 
-export function polling(url, callback, tell = () => {}, {interval = () => 2000, impatient = () => false} = {}) {
+export function polling(url, callback, tell = () => {}, options = {}) {
+    const {interval = () => 2000, impatient = () => false} = options;
     const address = new URL(url, location.href);
     const unanswered = new Set();
     let timer;
@@ -16,14 +20,15 @@ export function polling(url, callback, tell = () => {}, {interval = () => 2000, 
         timer = setTimeout(tick, interval());
         if (unanswered.size && !impatient()) return;
         const asked = address.searchParams.get('since');
-        const xhr = xhrRequest(address, (answer) => update(answer, asked), (...what) => tell(...what));
+        const answered = (answer) => update(answer, asked);
+        const xhr = xhrRequest(address, answered, (...what) => tell(...what));
         unanswered.add(xhr);
         xhr.onloadend = () => unanswered.delete(xhr);
     }
 
     function update({events, next, gap}, asked) {
         const since = address.searchParams.get('since');
-        const overtaken = asked !== since; // another answer came in between: what it brought isn't shown twice
+        const overtaken = asked !== since; // by the answer to another question
         if (overtaken && next <= since) return tell('late');
         address.searchParams.set('since', next);
         if (gap && !overtaken) callback({gap, next});
@@ -60,13 +65,14 @@ export function xhrRequest(url, callback, tell = () => {}) {
         try {
             answer = JSON.parse(xhr.responseText);
         } catch {}
-        if (xhr.status !== 200 || !answer?.events) return lost();
+        if (xhr.status !== 200 || !answer?.events) return tell('lost', why());
         tell('bytes', new Blob([xhr.responseText]).size);
         callback(answer);
         tell('done');
     }
 
-    function lost() {
-        tell('lost', {0: 'no connection', 200: 'no answer of ours'}[xhr.status] ?? `status ${xhr.status}`);
+    function why() {
+        if (xhr.status === 0) return 'no connection';
+        return xhr.status === 200 ? 'unexpected answer' : `status ${xhr.status}`;
     }
 }

@@ -1,10 +1,13 @@
-// WebSocket: one connection, both ways: after the handshake there is no request any more, only messages.
+// WebSocket: one connection, both ways. After the handshake there are no more
+// requests, only messages, and each comes whole.
 //
-// In the article's sample `this.socket.onopen = this.open` loses its `this` (inside, it is the WebSocket, which has no
-// `.socket`), `send` raises an alert, nobody calls `close`, and beside https: it says https://, where it is wss://. Here
-// arrow functions keep `this`, `send` says whether it went out, and `close` connects again from the last id.
-// There is no need to read cut messages together: the protocol has frames. Its heartbeats (pings) the browser answers.
-// Not in the article: `stop`, which closes and doesn't come back.
+// In the article's sample, `this.socket.onopen = this.open` loses its `this`: in
+// open, it is the WebSocket itself, which has no `.socket`. send raises an alert,
+// and nobody calls close. (And beside https:// it isn't https:// but wss://.)
+// Here arrow functions keep `this`, send says whether the text went out, and
+// close connects again, from the last id on. `stop` is our addition: it closes
+// and doesn't come back. The server's heartbeats are pings, and the browser
+// answers those by itself.
 
 export const Socket = {
     init(url, callback, tell = () => {}) {

@@ -1,9 +1,15 @@
-// XHR streaming: one request, and one answer that doesn't end: each event is a line of it, read as it grows.
+// XHR streaming: one request, and one answer that doesn't end. Each event is a
+// line of it, read while it grows.
 //
-// The article's sample never gives `lastSize` a value to begin with (`substring(undefined)` happens to mean 0), hands
-// over whatever has come, cut anywhere, and once more at 4, often empty. Here `lastSize` stops at the last line that is
-// complete, and an empty line is the server's heartbeat. At 4 the stream has ended, and xhrStreaming asks for the next
-// one, from the last id. responseText keeps all that ever came, so after a mebibyte we end the stream ourselves.
+// The article's sample never sets `lastSize` to begin with (substring(undefined)
+// happens to mean substring(0)), hands over whatever has come, cut anywhere, and
+// does so once more at 4, mostly with nothing. Here `lastSize` stops after the
+// last whole line: the rest of it is still on its way. An empty line is the
+// server's heartbeat. At 4, xhrStreaming asks for the next stream, from the last
+// id on, as in the article; `stream` is what the caller holds to close it.
+//
+// responseText keeps all that ever came, so it grows without end: after a
+// mebibyte we end the stream ourselves, and ask for the next.
 
 const ENOUGH = 1024 * 1024;
 
@@ -27,11 +33,12 @@ export function xhrStreaming(url, callback, tell = () => {}, stream = {}) {
         if (!newTextReceived) return;
         lastSize = end;
         tell('bytes', new Blob([newTextReceived]).size);
+        const lines = newTextReceived.split('\n').filter(Boolean);
         let messages;
         try {
-            messages = newTextReceived.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+            messages = lines.map((json) => JSON.parse(json));
         } catch {
-            return again('lost', 'no stream of ours');
+            return again('lost', 'unexpected answer');
         }
         messages.forEach(received);
     }
@@ -42,15 +49,18 @@ export function xhrStreaming(url, callback, tell = () => {}, stream = {}) {
     }
 
     function ended() {
-        if (xhr.status === 200 && lastSize) return again('done');
-        again('lost', {0: 'no connection', 200: 'it ended before it began'}[xhr.status] ?? `status ${xhr.status}`);
+        if (xhr.status === 0) again('lost', 'no connection');
+        else if (xhr.status !== 200) again('lost', `status ${xhr.status}`);
+        else if (lastSize === 0) again('lost', 'it ended before it began');
+        else again('done');
     }
 
     function again(what, why) {
-        if (!xhr.onreadystatechange) return;
-        xhr.onreadystatechange = null; // over, also if it was we who ended it
+        if (!xhr.onreadystatechange) return; // a new stream is on its way already
+        xhr.onreadystatechange = null;
         xhr.abort();
-        setTimeout(xhrStreaming, what === 'lost' ? 1000 : 0, address, callback, tell, stream);
+        const pause = what === 'lost' ? 1000 : 0;
+        setTimeout(xhrStreaming, pause, address, callback, tell, stream);
         tell(what, why);
     }
 
