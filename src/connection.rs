@@ -291,8 +291,7 @@ impl Connection {
 
     /// Says no, and why.
     pub fn refuse(&mut self, refusal: &Refusal) -> io::Result<()> {
-        let header = refusal.header.iter().cloned().collect();
-        self.send_whole(http::refusal_answer(refusal), header)
+        self.send_whole(http::refusal_answer(refusal), refusal.headers.clone())
     }
 
     /// Sends an ordinary answer, whole.

@@ -21,6 +21,7 @@ pub fn answer(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), F
 }
 
 fn echo(socket: &mut Socket) -> Result<(), tungstenite::Error> {
+    send_back(socket)?; // what came together with the handshake
     loop {
         match socket.get_mut().wait(&mut Seat::nowhere()) {
             Wake::Bytes => send_back(socket)?,

@@ -20,8 +20,8 @@ pub struct Refusal {
     pub status: u16,
     /// What is wrong and what to do, for a person to read.
     pub message: String,
-    /// A header that this status calls for, such as `Allow` or `Retry-After`.
-    pub header: Option<(&'static str, String)>,
+    /// Headers that this status calls for, such as `Allow` or `Retry-After`.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// A refusal, ready for `?` and `return Err(…)`.
@@ -29,14 +29,14 @@ pub fn refuse(status: u16, message: impl Into<String>) -> Refusal {
     Refusal {
         status,
         message: message.into(),
-        header: None,
+        headers: Vec::new(),
     }
 }
 
 impl Refusal {
-    /// The same, with a header.
+    /// The same, with one more header.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Refusal {
-        self.header = Some((name, value.into()));
+        self.headers.push((name, value.into()));
         self
     }
 }

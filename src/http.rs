@@ -299,6 +299,7 @@ fn parse_length(length: &str) -> Result<usize, Refusal> {
 fn expect_continue(socket: &TcpStream, request: &Request) -> Result<(), Failure> {
     match request.header("Expect") {
         None => Ok(()),
+        Some(_) if request.version == HTTPVersion(1, 0) => Ok(()), // it doesn't know the answer
         Some(expectation) if expectation.eq_ignore_ascii_case("100-continue") => {
             let mut writer = socket;
             Ok(io::Write::write_all(
@@ -422,7 +423,7 @@ pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Answer {
         .with_header(make_header("Cache-Control", "no-store, no-transform"))
 }
 
-/// What a refusal looks like on the wire, without the header that it may call for.
+/// What a refusal looks like on the wire, without the headers that it may call for.
 pub fn refusal_answer(refusal: &Refusal) -> Answer {
     let body = serde_json::json!({ "error": refusal.message });
     json(refusal.status, body.to_string())
@@ -439,9 +440,16 @@ pub fn make_header(name: &str, value: &str) -> Header {
 /// head, too: `Response` does not take `Connection` and `Upgrade`, which are its own server's to set.
 pub fn print(answer: Answer, more: &[(&'static str, String)], head_only: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
+    let empty = matches!(answer.status_code().0, 204 | 304);
     // The request's headers are not shown to it: they could only talk it into another encoding.
     let printed = answer.raw_print(&mut bytes, HTTPVersion(1, 1), &[], head_only, None);
     printed.expect("a Vec takes all that is written to it");
+    if empty {
+        // No content, so no length of it (RFC 9110 section 8.6); but it prints one.
+        bytes = String::from_utf8_lossy(&bytes)
+            .replace("Content-Length: 0\r\n", "")
+            .into_bytes();
+    }
     let status_line = bytes
         .iter()
         .position(|&byte| byte == b'\n')

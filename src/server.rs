@@ -24,8 +24,9 @@ use crate::{baseball, capacity, desk, policy_file, routes};
 /// How many connections may wait to be accepted. (The standard library asks for 128; of a burst of
 /// thousands, most would then wait for their SYN to be sent again.)
 const BACKLOG: i32 = 4096;
-/// A thread's stack. Only the pages that are touched cost memory.
-const STACK: usize = 256 << 10;
+/// A thread's stack. Only the pages that are touched cost memory; the most are touched by JSON that is
+/// nested as deep as serde_json lets it be, in a debug build.
+const STACK: usize = 1 << 20;
 
 /// A running server. Dropping it leaves it running; [`Server::stop`] ends it.
 pub struct Server {

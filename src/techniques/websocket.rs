@@ -8,6 +8,7 @@
 use std::io;
 
 use serde_json::json;
+use tiny_http::HTTPVersion;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -35,6 +36,7 @@ pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(),
 }
 
 fn talk(socket: &mut Socket, seat: &mut Seat, topic: &str, hub: &Hub) -> Result<(), Error> {
+    listen(socket, topic, hub)?; // what came together with the handshake
     loop {
         match socket.get_mut().wait(seat) {
             Wake::News(news) => tell(socket, &news)?,
@@ -90,21 +92,31 @@ pub fn upgrade(request: &Request, conn: &mut Connection) -> Result<(), Failure> 
 }
 
 fn check_handshake(request: &Request) -> Result<&str, Refusal> {
-    if !request.header_has("Upgrade", "websocket") || !request.header_has("Connection", "Upgrade") {
-        let refusal = refuse(
-            426,
-            "this is a WebSocket: open it with new WebSocket(\"ws://…\")",
-        );
-        return Err(refusal.with("Upgrade", "websocket"));
+    if !asks_for_upgrade(request) {
+        let advice = "this is a WebSocket: open it with new WebSocket(\"ws://…\")";
+        return Err(upgrade_required(advice));
     }
     if request.header("Sec-WebSocket-Version") != Some("13") {
-        let refusal = refuse(426, "the only WebSocket version is 13");
+        let refusal = upgrade_required("the only WebSocket version is 13");
         return Err(refusal.with("Sec-WebSocket-Version", "13"));
     }
     match request.header("Sec-WebSocket-Key") {
         Some(key) if is_key(key) => Ok(key),
         _ => Err(refuse(400, "Sec-WebSocket-Key must be 16 bytes in Base64")),
     }
+}
+
+/// HTTP/1.0 can't (RFC 9110 section 7.8).
+fn asks_for_upgrade(request: &Request) -> bool {
+    request.version == HTTPVersion(1, 1)
+        && request.header_has("Upgrade", "websocket")
+        && request.header_has("Connection", "Upgrade")
+}
+
+fn upgrade_required(message: &str) -> Refusal {
+    refuse(426, message)
+        .with("Connection", "Upgrade")
+        .with("Upgrade", "websocket")
 }
 
 /// 16 bytes in Base64: 22 characters and two `=`.
