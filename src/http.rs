@@ -231,13 +231,19 @@ fn split_target(target: &str) -> Result<(String, Vec<(String, String)>), Refusal
     Ok((path.to_string(), query))
 }
 
-/// HTTP/1.1 asks for exactly one Host header (RFC 9112 section 3.2).
+/// HTTP/1.1 asks for exactly one Host header, and it must be a host (RFC 9112 section 3.2).
 fn check_host(request: &Request) -> Result<(), Refusal> {
-    let hosts = request.values("Host").count();
-    if hosts > 1 || (hosts == 0 && request.version == HTTPVersion(1, 1)) {
-        return Err(refuse(400, "send exactly one Host header"));
+    let hosts: Vec<&str> = request.values("Host").collect();
+    let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    match hosts.as_slice() {
+        [host] if host.bytes().all(host_byte) => Ok(()),
+        [_] => Err(refuse(
+            400,
+            "Host must be a name and a port, such as localhost:8080",
+        )),
+        [] if request.version == HTTPVersion(1, 0) => Ok(()),
+        _ => Err(refuse(400, "send exactly one Host header")),
     }
-    Ok(())
 }
 
 fn read_body(

@@ -75,8 +75,7 @@ fn file_answer(
     policy: Option<String>,
 ) -> Answer {
     let version = etag(file);
-    let known = request.header("If-None-Match") == Some(version.as_str());
-    let answer = match known {
+    let answer = match is_known(request, &version) {
         true => http::answer(304, content_type, ""),
         false => http::answer(200, content_type, file.data.to_vec()),
     };
@@ -87,6 +86,15 @@ fn file_answer(
         answer.add_header(make_header("Content-Security-Policy", &policy));
     }
     answer
+}
+
+/// Is this version among those that the browser has (RFC 9110 section 13.1.2)?
+fn is_known(request: &Request, version: &str) -> bool {
+    let known = request.header("If-None-Match").unwrap_or_default();
+    let mut tags = known
+        .split(',')
+        .map(|tag| tag.trim().trim_start_matches("W/"));
+    tags.any(|tag| tag == version || tag == "*")
 }
 
 fn etag(file: &EmbeddedFile) -> String {

@@ -54,8 +54,8 @@ async function post(send, text, nick, trouble) {
 
 // The server's own words are English; without any, it wasn't reached.
 function unsent(why) {
-    if (!why) return [say('chat.unreached')];
-    return [say('chat.refused') + ' ', element('q', {lang: 'en'}, why)];
+    if (!why) return [element('span', {'data-say': 'chat.unreached'})];
+    return [element('span', {'data-say': 'chat.refused'}), ' ', element('q', {lang: 'en'}, why)];
 }
 
 function line({at, data}) {

@@ -1,23 +1,23 @@
-// Comet: one object with the WebSocket's own shape, over whichever transport
-// works here. Like the article's Socket.IO, it takes the first that works from
-// a list; when one fails or stays silent it goes on to the next, from the last
-// id it saw, so that no event is lost or comes twice. What it tries, and why,
-// it tells through `onchoice`.
+// Comet: one object of the WebSocket's own shape, over whichever transport works
+// here. As Socket.IO did, it takes the first that works from a list. When one
+// fails or stays silent it goes on to the next, from the last id it saw, so that
+// no event is lost or comes twice; and it tells what it tried, and why.
 //
-//     const comet = new Comet('http://localhost:8080/?topic=chat&since=-20');
-//     comet.onopen = () => comet.send(JSON.stringify({nick: 'me', text: 'hello'}));
-//     comet.onmessage = (e) => console.log(JSON.parse(e.data)); // {id, topic, at, data}, or {gap, next}
-//     comet.onchoice = ({transport, state, why}) => console.log(transport, state, why); // trying, chosen, failed
-//     comet.onerror = (e) => console.log(e.message);            // none works, or a message wasn't taken
-//     comet.onclose = () => console.log('closed');              // after close(), and only then
+//   const comet = new Comet('http://localhost:8080/?topic=chat&since=-20');
+//   comet.onopen = () => comet.send('{"nick":"me","text":"hello"}');
+//   comet.onmessage = (e) => JSON.parse(e.data);  // {id, topic, at, data} or {gap, next}
+//   comet.onchoice = (e) => [e.transport, e.state, e.why];  // trying, chosen, failed
+//   comet.onerror = (e) => e.message;             // none works, or a text was refused
+//   comet.onclose = () => {};                     // after close(), and only then
 //
-// The URL is that of the server, not of one transport. Without `since` it
-// begins with what comes now. As with a WebSocket, send() throws before it is
-// open. Unlike a WebSocket, it doesn't close when its connection is lost: it is
-// CONNECTING once more, and `onopen` comes once more. Options: transports:
-// another list (it may hold 'event-source'); silence: ms a transport may take
-// to show a sign of life (5000); paths: {NAME: path}, where a transport isn't
-// at its usual place; tell: hears what its scripts say.
+// The URL is the server's, not a transport's. Without `since`, it begins with
+// what comes now. As with a WebSocket, send throws before it is open. Not as
+// with a WebSocket, a lost connection isn't the end: it is CONNECTING again, and
+// `onopen` comes again.
+//
+// Options: `transports`, another list (it may have 'event-source'); `silence`,
+// the ms a transport has to show a sign of life; `paths`, {NAME: path} of those
+// that aren't at their usual place; `tell`, which hears what the scripts tell.
 
 import {eventSource} from './event_source.js';
 import {foreverFrame} from './forever_frame.js';
@@ -29,11 +29,13 @@ import {Socket} from './websocket.js';
 import {xhrStreaming} from './xhr_streaming.js';
 
 export const TRANSPORTS = [
-    'websocket', 'xhr-streaming', 'multipart-streaming', 'forever-frame', 'jsonp-polling', 'long-polling', 'polling',
+    'websocket', 'xhr-streaming', 'multipart-streaming', 'forever-frame',
+    'jsonp-polling', 'long-polling', 'polling',
 ];
 
-// needs: what not every browser has. sign: what proves that it works. For most, that is bytes (a heartbeat, an answer):
-// a head alone may come from a proxy that holds back the rest. The heartbeats of the other two don't show in JavaScript.
+// needs: what not every browser has. sign: what shows that it works. For most
+// that is bytes, a heartbeat or an answer: the head alone may come from a proxy
+// that keeps back the rest. Of the first two, a script sees no heartbeats.
 const TECHNIQUES = {
     'websocket': {start: webSocket, needs: 'WebSocket', sign: 'open'},
     'event-source': {start: eventSource, needs: 'EventSource', sign: 'open'},
@@ -51,7 +53,7 @@ function webSocket(url, callback, tell) {
     return {close: () => socket.stop(), send: (data) => socket.send(data)};
 }
 
-const HEARTBEATS = 45_000; // ms without a byte after which a transport whose heartbeats show is taken for lost
+const HEARTBEAT = 45_000; // ms without any byte, heartbeats included: then it is lost
 const STATES = {CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3};
 const {CONNECTING, OPEN, CLOSING, CLOSED} = STATES;
 
@@ -67,7 +69,7 @@ export class Comet extends EventTarget {
     #brought = false; // has it brought a message since it opened?
     #rounds = 0; // how often the whole list has failed
     #timer;
-    #posts = Promise.resolve(); // one after the other, so that they keep their order
+    #posts = Promise.resolve(); // one after the other, in order
 
     constructor(url, options = {}) {
         super();
@@ -82,10 +84,13 @@ export class Comet extends EventTarget {
         queueMicrotask(() => this.#try(0)); // by then the caller has set its handlers
     }
 
+    // By POST, it also gives a promise, for a caller who wants to know if it was taken.
     send(data) {
-        if (this.readyState === CONNECTING) throw new DOMException('Not connected (yet).', 'InvalidStateError');
-        if (this.readyState !== OPEN) return;
-        if (!this.#link.send?.(data)) this.#posts = this.#posts.then(() => this.#post(data));
+        if (this.readyState === CONNECTING) throw new DOMException('not open', 'InvalidStateError');
+        if (this.readyState !== OPEN || this.#link.send?.(data)) return undefined;
+        const posted = this.#posts.then(() => this.#post(data));
+        this.#posts = posted.catch((error) => this.#error(error.message));
+        return posted;
     }
 
     close() {
@@ -116,11 +121,13 @@ export class Comet extends EventTarget {
     #start({start, needs, ownOrigin}) {
         if (this.readyState > OPEN) return;
         if (needs && !window[needs]) throw new Error(`this browser has no ${needs}`);
-        if (ownOrigin && this.#url.origin !== location.origin) throw new Error('the server is not the page’s own origin');
+        const foreign = this.#url.origin !== location.origin;
+        if (ownOrigin && foreign) throw new Error('the server is not the page’s own origin');
         const path = this.#options.paths[this.transport] ?? this.transport;
         const url = new URL(path + this.#url.search, this.#url).href;
+        const tell = (what, detail) => this.#heard(what, detail);
         this.#watch(this.#options.silence);
-        this.#link = start(url, (message) => this.#message(message), (...what) => this.#heard(...what));
+        this.#link = start(url, (message) => this.#message(message), tell);
         if (this.readyState > OPEN) this.#leave();
     }
 
@@ -128,13 +135,14 @@ export class Comet extends EventTarget {
         this.#options.tell(what, detail);
         const {sign} = TECHNIQUES[this.transport];
         if (what === sign) this.#alive(sign);
-        if (what === 'lost' || (what === 'done' && sign === 'open')) this.#lost(detail ?? 'the server ended it');
+        if (what === 'lost') this.#lost(detail);
+        if (what === 'done' && sign === 'open') this.#lost('the server ended it');
         if (what === 'refused') this.#error(detail);
     }
 
     #alive(sign) {
         if (this.readyState > OPEN) return;
-        this.#watch(sign === 'bytes' ? HEARTBEATS : 0);
+        this.#watch(sign === 'bytes' ? HEARTBEAT : 0);
         if (this.readyState === OPEN) return;
         this.readyState = OPEN;
         this.#openedAt = Date.now();
@@ -143,10 +151,12 @@ export class Comet extends EventTarget {
         if (this.readyState === OPEN) this.dispatchEvent(new Event('open'));
     }
 
-    // One that has worked is tried again before any other; one that opens only to be lost at once hasn't.
+    // One that has worked is tried again before any other. One that opened, only
+    // to be lost before it brought anything, hasn't.
     #lost(why) {
         if (this.readyState > OPEN) return;
-        const worked = this.readyState === OPEN && (this.#brought || Date.now() - this.#openedAt > this.#options.silence);
+        const held = Date.now() - this.#openedAt > this.#options.silence;
+        const worked = this.readyState === OPEN && (this.#brought || held);
         if (!worked) return this.#fail(why);
         this.#leave();
         this.#rounds = 0;
@@ -162,7 +172,8 @@ export class Comet extends EventTarget {
         this.#try(this.#place + 1);
     }
 
-    // None works: a rest, longer each time, and not the same for all clients of a server that comes back.
+    // None works: a rest, longer each time, and by chance, so that the clients of
+    // a server that was away don't all come back at once.
     #rest() {
         const ms = Math.min(1000 * 2 ** this.#rounds++, 30_000) * (0.5 + Math.random() / 2);
         this.#timer = setTimeout(() => this.#try(0), ms);
@@ -175,7 +186,7 @@ export class Comet extends EventTarget {
     }
 
     #silent(ms) {
-        this.#openedAt += ms; // this time it was of no use, so it doesn't count as work
+        this.#openedAt += ms; // the silence doesn't count as having worked
         this.#heard('lost', `silent for ${ms / 1000} s`);
     }
 
@@ -191,23 +202,20 @@ export class Comet extends EventTarget {
         const id = message.gap ? message.next : message.id;
         this.#url.searchParams.set('since', id);
         this.#brought = true;
-        const data = JSON.stringify(message);
-        this.dispatchEvent(new MessageEvent('message', {data, lastEventId: id, origin: this.#url.origin}));
+        const e = {data: JSON.stringify(message), lastEventId: id, origin: this.#url.origin};
+        this.dispatchEvent(new MessageEvent('message', e));
     }
 
     async #post(data) {
         const url = new URL('publish', this.#url);
         url.searchParams.set('topic', this.#url.searchParams.get('topic') ?? 'chat');
-        try {
-            const answer = await fetch(url, {method: 'POST', body: data});
-            if (!answer.ok) this.#heard('refused', (await answer.json()).error);
-        } catch (error) {
-            this.#heard('refused', error.message);
-        }
+        const answer = await fetch(url, {method: 'POST', body: data});
+        if (!answer.ok) throw new Error((await answer.json()).error);
     }
 
     #choice(state, why) {
-        this.dispatchEvent(Object.assign(new Event('choice'), {transport: this.transport, state, why}));
+        const e = {transport: this.transport, state, why};
+        this.dispatchEvent(Object.assign(new Event('choice'), e));
     }
 
     #error(message) {

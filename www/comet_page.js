@@ -1,14 +1,17 @@
-// The page of comet.js: which transports it may take, which of them are broken on purpose, and what it tried.
+// The page of comet.js: which transports it may take, which of them are broken on
+// purpose, and what it tried.
 import {Comet, TRANSPORTS} from './comet.js';
 import {language, say} from './language.js';
 import {element, page} from './page.js';
 
 const TOPICS = ['baseball', 'chat'];
-const NAMES = [TRANSPORTS[0], 'event-source', ...TRANSPORTS.slice(1)]; // EventSource wasn't on Socket.IO's list: it waits to be ticked
+// EventSource wasn't on Socket.IO's list: it waits to be ticked.
+const NAMES = [TRANSPORTS[0], 'event-source', ...TRANSPORTS.slice(1)];
 const KEPT = 200; // lines of the log
 
 const rows = NAMES.map(row);
-const log = element('ol', {id: 'choice-log', class: 'log', role: 'log', tabindex: 0, 'data-say-label': 'comet.log'});
+const log = element('ol',
+    {id: 'choice-log', class: 'log', role: 'log', tabindex: 0, 'data-say-label': 'comet.log'});
 const tried = []; // what the log shows: {at, topic, transport, state, why}
 document.addEventListener('language', () => log.replaceChildren(...tried.map(line)));
 
@@ -16,27 +19,41 @@ const opened = page({
     name: 'comet',
     connect,
     panel: panel(),
-    sources: [
-        {title: 'www/comet.js', url: '/comet.js', language: 'js', heading: element('span', {'data-say': 'source.client'})},
-        {title: 'src/routes.rs', url: '/source/routes.rs', language: 'rust', heading: element('span', {'data-say': 'source.server'})},
-    ],
+    sources: [{
+        title: 'www/comet.js', url: '/comet.js', language: 'js',
+        heading: element('span', {'data-say': 'source.client'}),
+    }, {
+        title: 'src/routes.rs', url: '/source/routes.rs', language: 'rust',
+        heading: element('span', {'data-say': 'source.server'}),
+    }],
 });
 
 // One Comet a topic. All that a reader of comet.js has to know to use it is here.
 function connect(topic, callback, tell, since) {
-    const comet = new Comet(`/?topic=${topic}&since=${since}`, {transports: used(), paths: broken(), tell});
+    const options = {transports: used(), paths: broken(), tell};
+    const comet = new Comet(`/?topic=${topic}&since=${since}`, options);
     comet.onmessage = (e) => callback(JSON.parse(e.data));
-    comet.onchoice = ({transport, state, why}) => choice(topic, transport, state, why);
-    comet.onerror = (e) => { if (comet.readyState === Comet.CONNECTING) write({topic, state: 'failed', why: e.message}); };
-    return {close: () => comet.close(), send: (text, nick) => send(comet, JSON.stringify({nick, text}))};
+    comet.onchoice = (e) => choice(topic, e);
+    comet.onerror = ({message}) => {
+        if (comet.readyState === comet.CONNECTING) write({topic, state: 'failed', why: message});
+    };
+    return {
+        close: () => comet.close(),
+        send: (text, nick) => send(comet, JSON.stringify({nick, text})),
+    };
 }
 
+// What the server says against it is passed on; if it can't be asked, there are no words.
 async function send(comet, data) {
-    comet.send(data);
+    try {
+        await comet.send(data);
+    } catch (error) {
+        throw error.name === 'Error' ? error : new Error('');
+    }
     if (comet.transport !== 'websocket') (await opened).strip.posted('chat', new Blob([data]).size);
 }
 
-async function choice(topic, transport, state, why) {
+async function choice(topic, {transport, state, why}) {
     write({topic, transport, state, why});
     for (const one of rows) one.show(topic, one.name === transport ? state : null);
     (await opened).strip.protocol(topic, transport === 'websocket' ? 'websocket' : 'http');
@@ -61,46 +78,57 @@ async function reconnect() {
 function panel() {
     return element('section', {class: 'panel choice'},
         element('h2', {'data-say': 'comet.choice'}),
-        element('div', {},
-            element('table', {'data-say-label': 'comet.choice'}, element('thead', {}, head()), element('tbody', {}, rows.map(({element}) => element))),
-            element('button', {id: 'reconnect', class: 'button strong', type: 'button', click: reconnect, 'data-say': 'comet.reconnect'})),
+        element('div', {}, table(), button()),
         element('div', {}, element('h3', {'data-say': 'comet.log'}), log),
         element('p', {class: 'note', 'data-say': 'comet.note'}));
 }
 
-function head() {
-    return element('tr', {},
-        element('th', {scope: 'col', 'data-say': 'comet.transport'}),
-        element('th', {scope: 'col', id: 'use', 'data-say': 'comet.use'}),
-        element('th', {scope: 'col', id: 'break', 'data-say': 'comet.break'}),
-        TOPICS.map((topic) => element('th', {scope: 'col', 'data-say': `topic.${topic}`})));
+function button() {
+    const attributes = {id: 'reconnect', class: 'button strong', type: 'button', click: reconnect};
+    return element('button', {...attributes, 'data-say': 'comet.reconnect'});
 }
 
+function table() {
+    return element('table', {'data-say-label': 'comet.choice'},
+        element('thead', {}, element('tr', {},
+            element('th', {scope: 'col', 'data-say': 'comet.transport'}),
+            element('th', {scope: 'col', id: 'use', 'data-say': 'comet.use'}),
+            element('th', {scope: 'col', id: 'break', 'data-say': 'comet.break'}),
+            TOPICS.map((topic) => element('th', {scope: 'col', 'data-say': `topic.${topic}`})))),
+        element('tbody', {}, rows.map((one) => one.element)));
+}
+
+// One transport: may it be used, is it broken, and how it went, for each topic.
 function row(name) {
     const use = checkbox('use', name, TRANSPORTS.includes(name));
     const breaks = checkbox('break', name, false);
     const states = new Map(TOPICS.map((topic) => [topic, element('td', {class: 'state'})]));
-    const tr = element('tr', {}, element('th', {scope: 'row', id: name}, name),
-        [use, breaks].map((input) => element('td', {}, element('label', {class: 'check'}, input))), [...states.values()]);
-    const mark = () => {
+    const tr = element('tr', {},
+        element('th', {scope: 'row', id: name}, name), cell(use), cell(breaks), [...states.values()]);
+    const put = (topic, state) => {
+        states.get(topic).dataset.state = state;
+        states.get(topic).replaceChildren(state ? word(state) : '');
+        const chosen = [...states.values()].some((one) => one.dataset.state === 'chosen');
+        tr.classList.toggle('chosen', chosen);
         tr.classList.toggle('unused', !use.checked);
-        tr.classList.toggle('chosen', [...states.values()].some((cell) => cell.dataset.state === 'chosen'));
     };
-    // Of those before the present one, it stays written that they failed.
+    // When another has its turn, that this one failed stays written.
     const show = (topic, state) => {
-        const cell = states.get(topic);
-        if (!state && cell.dataset.state === 'failed') return;
-        cell.dataset.state = state ?? '';
-        cell.replaceChildren(state ? word(state) : '');
-        mark();
+        if (state || states.get(topic).dataset.state !== 'failed') put(topic, state ?? '');
     };
-    const clear = () => { states.forEach((cell, topic) => { cell.dataset.state = ''; show(topic, null); }); };
-    mark();
+    const clear = () => TOPICS.forEach((topic) => put(topic, ''));
+    clear();
     return {name, use, breaks, element: tr, show, clear};
 }
 
+function cell(input) {
+    return element('td', {}, element('label', {class: 'check'}, input));
+}
+
+// Its label is made of the heads of its column and its row.
 function checkbox(what, name, checked) {
-    return element('input', {type: 'checkbox', id: `${what}-${name}`, checked, 'aria-labelledby': `${what} ${name}`, change: reconnect});
+    const labels = {id: `${what}-${name}`, 'aria-labelledby': `${what} ${name}`};
+    return element('input', {type: 'checkbox', ...labels, checked, change: reconnect});
 }
 
 // The log.
@@ -109,15 +137,20 @@ function write(entry) {
     tried.push({at: new Date(), ...entry});
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 30;
     log.append(line(tried.at(-1)));
-    if (tried.length > KEPT) tried.shift(), log.firstElementChild.remove();
+    if (tried.length > KEPT) {
+        tried.shift();
+        log.firstElementChild.remove();
+    }
     if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
 function line({at, topic, transport, state, why}) {
-    const stamp = at.toLocaleTimeString(language(), {hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false});
+    const clock = {hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false};
+    const what = transport ? [element('code', {}, transport), ' ', word(state)] : [];
     return element('li', {class: state},
-        element('time', {datetime: at.toISOString()}, stamp), element('span', {'data-say': `topic.${topic}`}), ' · ',
-        transport ? [element('code', {}, transport), ' ', word(state)] : null, transport && why ? ': ' : null, why ? reason(why) : null);
+        element('time', {datetime: at.toISOString()}, at.toLocaleTimeString(language(), clock)),
+        element('span', {'data-say': `topic.${topic}`}), ' · ',
+        what, transport && why ? ': ' : null, why ? reason(why) : null);
 }
 
 function word(state) {
@@ -137,7 +170,7 @@ const REASONS = [
     [/^no transport works/, () => say('comet.why.none')],
     [/^no connection/, () => say('comet.why.connection')],
     [/^the server ended it|^the stream ended/, () => say('comet.why.ended')],
-    [/^it ended before|of ours$/, () => say('comet.why.nonsense')],
+    [/^it ended before|^unexpected/, () => say('comet.why.nonsense')],
     [/called nobody$/, () => say('comet.why.nobody')],
     [/^the script failed/, () => say('comet.why.script')],
     [/^no heartbeat/, () => say('comet.why.heartbeat')],

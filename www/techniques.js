@@ -47,11 +47,18 @@ export async function originOf(name) {
 }
 
 // Starts one technique on one topic. The script is loaded only now: a technique's page loads its own and no other.
+// (If the server can't be reached for it, that is told as the script would tell it.)
 export async function connect(name, {topic, since, callback, tell, options = {}, extra = {}, origin = originOf(name)}) {
     const {path, call} = technique(name);
-    const url = new URL(address(await origin, path, topic, since));
+    let url, script;
+    try {
+        url = new URL(address(await origin, path, topic, since));
+        script = await import(`./${name}.js`);
+    } catch {
+        tell('lost', 'its script could not be loaded: reload the page');
+        return {close() {}};
+    }
     for (const [key, value] of Object.entries(extra)) url.searchParams.set(key, value);
-    const script = await import(`./${name}.js`);
     if (name === 'websocket') return openSocket(script.Socket, url.href.replace(/^http/, 'ws'), callback, tell);
     if (name === 'polling') return script.polling(url.href, callback, tell, options);
     return script[call](url.href, callback, tell);

@@ -117,7 +117,8 @@ function announce(strip, alert) {
     const lost = strip.lanes.some(({why}) => why);
     if (lost === Boolean(alert.dataset.lost)) return;
     alert.dataset.lost = lost ? 'lost' : '';
-    alert.textContent = lost ? say('wire.alert.lost') : say('wire.alert.back');
+    const words = lost ? element('span', {'data-say': 'wire.alert.lost'}) : element('span', {'data-say': 'wire.alert.back'});
+    alert.replaceChildren(words);
 }
 
 // A hidden tab gets its timers about once a second, later once a minute: what came late then came late for that.
