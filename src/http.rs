@@ -46,6 +46,8 @@ pub enum Incoming {
     Request(Request),
     /// Flash asks for the policy file.
     PolicyFile,
+    /// An empty line and no more: no request has begun.
+    EmptyLine,
     /// The client has gone.
     Nothing,
 }
@@ -67,6 +69,9 @@ pub fn read_request(
         if let Some(end) = find_head_end(inbox, &mut scanned)? {
             break end;
         }
+        if inbox.is_empty() {
+            return Ok(Incoming::EmptyLine);
+        }
         if !read_more(socket, inbox, deadline)? {
             return Ok(Incoming::Nothing);
         }
@@ -83,8 +88,9 @@ pub fn read_request(
 /// Where the head ends, if all of it is here. `scanned` remembers how far earlier calls looked, so
 /// that a head which comes byte by byte is still read only once.
 fn find_head_end(inbox: &mut Vec<u8>, scanned: &mut usize) -> Result<Option<usize>, Refusal> {
-    while *scanned == 0 && inbox.starts_with(b"\r\n") {
+    while inbox.starts_with(b"\r\n") {
         inbox.drain(..2); // an empty line before the request line is ignored (RFC 9112 section 2.2)
+        *scanned = 0;
     }
     check_first_byte(inbox)?;
     for at in *scanned..inbox.len().min(MAX_HEAD) {
@@ -214,21 +220,20 @@ fn header(parsed: &httparse::Header) -> Option<Header> {
 
 /// A target is `/path?query`, or a whole URL as proxies send it (RFC 9112 section 3.2).
 fn split_target(target: &str) -> Result<(String, Vec<(String, String)>), Refusal> {
-    let target = match target.strip_prefix("http://") {
-        Some(rest) => rest.find('/').map_or("/", |slash| &rest[slash..]),
-        None => target,
-    };
-    if !target.starts_with('/') && target != "*" {
-        return Err(refuse(
-            400,
-            "the target must be a path such as /polling?topic=chat",
-        ));
-    }
+    let target = target.strip_prefix("http://").map_or(target, after_host);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let query = form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect();
-    Ok((path.to_string(), query))
+    let path = if path.is_empty() { "/" } else { path };
+    if !path.starts_with('/') && path != "*" {
+        let advice = "the target must be a path such as /polling?topic=chat";
+        return Err(refuse(400, advice));
+    }
+    let query = form_urlencoded::parse(query.as_bytes()).into_owned();
+    Ok((path.to_string(), query.collect()))
+}
+
+/// The path and query of a URL without its scheme.
+fn after_host(url: &str) -> &str {
+    url.find(['/', '?']).map_or("/", |end| &url[end..])
 }
 
 /// HTTP/1.1 asks for exactly one Host header, and it must be a host (RFC 9112 section 3.2).

@@ -242,18 +242,15 @@ impl Seat {
         }
         let start = self.last;
         let mut events = Vec::new();
-        let mut behind = false;
         let waiting = self.events.try_iter().take(SEAT_EVENTS);
         for event in self.arrived.take().into_iter().chain(waiting) {
-            if event.id == self.last + 1 {
+            if event.id > self.last {
                 self.last = event.id;
                 events.push(event);
-            } else if event.id > self.last {
-                behind = true; // a hole: the channel was full when the missing one came
             }
         }
-        if behind || self.missed.swap(false, Ordering::SeqCst) {
-            return self.read_ring(start);
+        if self.missed.swap(false, Ordering::SeqCst) {
+            return self.read_ring(start); // there may be holes between those that came
         }
         News {
             gap: None,

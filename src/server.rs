@@ -270,6 +270,7 @@ fn answer_requests(conn: &mut Connection) -> io::Result<()> {
         match conn.next_request() {
             Ok(Incoming::Request(request)) => routes::answer(&request, conn)?,
             Ok(Incoming::PolicyFile) => return policy_file::answer(conn),
+            Ok(Incoming::EmptyLine) => {}
             Ok(Incoming::Nothing) => return Ok(()),
             Err(Failure::Refused(refusal)) => return conn.refuse_unread(&refusal),
             Err(Failure::Lost(error)) => return Err(error),

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use comet::http::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
 use comet::hub::Cursor;
@@ -265,7 +265,7 @@ fn a_header_may_hold_more_than_ascii() {
 fn an_empty_line_before_the_request_is_ignored() {
     let server = TestServer::start();
     let mut client = server.ask(&("\r\n".to_string() + &get("/weigh")));
-    assert_eq!(client.read_answer().0.status, 200);
+    assert_eq!(client.read_answer().1, r#"{"bytes":40}"#);
     client.send_split("\r\n".to_string() + &get("/weigh"));
     assert_eq!(client.read_answer().0.status, 200);
     client.send(post("/publish", "x") + "\r\n" + &get("/weigh"));
@@ -348,7 +348,6 @@ fn a_request_that_is_not_whole_in_time_is_408() {
     for part in [
         "G",
         "GET /weigh HTTP/1.1\r\nHost: x\r\n",
-        "\r\n",
         "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell",
     ] {
         let (status, error) = refused(&server, part);
@@ -386,24 +385,31 @@ fn nothing_for_a_moment(client: &mut Client) -> bool {
 
 #[test]
 fn each_request_has_its_own_time() {
-    let server = hurried();
+    let limit = Duration::from_millis(500);
+    let server = TestServer::with_limits(|limits| limits.request = limit);
     let mut client = server.connect();
-    for _ in 0..5 {
+    let started = Instant::now();
+    while started.elapsed() < 2 * limit {
+        let begun = Instant::now();
+        client.send("GET /weigh HTTP/1.1\r\n");
         nothing_for_a_moment(&mut client);
-        client.send_split(get("/weigh"));
-        assert_eq!(client.read_answer().0.status, 200);
-        nothing_for_a_moment(&mut client);
+        client.send("Host: x\r\n\r\n");
+        if client.read_answer().0.status != 200 {
+            assert!(begun.elapsed() >= limit, "its time was not over yet");
+            client = server.connect();
+        }
     }
 }
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let server = TestServer::with_limits(|limits| limits.idle = Duration::from_millis(50));
-    assert_eq!(server.connect().read_to_end(), "");
+    let server = TestServer::with_limits(|limits| limits.idle = Duration::from_secs(1));
     let mut client = server.get("/weigh");
+    let mut silent = server.connect();
     assert_eq!(client.read_answer().0.status, 200);
     assert_eq!(client.read_to_end(), "");
-    drop(client);
+    assert_eq!(silent.read_to_end(), "");
+    drop((client, silent));
     wait_until("no connection left", || server.connections() == 0);
 }
 
@@ -749,4 +755,42 @@ fn a_refusal_can_be_read_by_the_page_that_caused_it() {
     let head = from_origin(&server, "GET /polling?since=x", &host, &origin);
     assert_eq!(head.status, 400);
     assert_eq!(head.header("Access-Control-Allow-Origin"), Some(&*origin));
+}
+
+#[test]
+fn empty_lines_between_requests_are_nothing_also_byte_by_byte() {
+    let server = TestServer::start();
+    let mut client = server.connect();
+    client.send_split(format!("\r\n\r\n{}", get("/weigh")));
+    let (_, body) = client.read_answer();
+    assert_eq!(
+        json(&body)["bytes"],
+        get("/weigh").len(),
+        "they don't count"
+    );
+    client.send_split("\r\n");
+    client.send(get("/weigh"));
+    assert_eq!(client.read_answer().0.status, 200);
+}
+
+#[test]
+fn after_an_empty_line_the_connection_is_idle_not_late() {
+    let server = TestServer::with_limits(|limits| {
+        limits.request = Duration::from_millis(50);
+        limits.idle = Duration::from_millis(200);
+    });
+    let mut client = server.ask(&format!("{}\r\n", post("/publish", "hello")));
+    assert_eq!(client.read_answer().0.status, 200);
+    assert_eq!(client.read_to_end(), "", "closed without a 408");
+}
+
+#[test]
+fn a_whole_url_without_a_path_is_the_first_page() {
+    let server = TestServer::start();
+    let mut client = server.ask(&get("http://localhost?next=/polling"));
+    let (head, _) = client.read_answer();
+    assert_eq!(
+        head.header("Content-Type"),
+        Some("text/html; charset=utf-8")
+    );
 }

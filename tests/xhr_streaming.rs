@@ -68,7 +68,7 @@ fn the_backlog_comes_as_one_chunk_and_then_what_is_new() {
 
 #[test]
 fn no_event_falls_between_the_backlog_and_what_is_new() {
-    let server = TestServer::start();
+    let server = TestServer::with_limits(|limits| limits.write = 3 * PATIENCE);
     thread::scope(|scope| {
         let publisher = scope.spawn(|| {
             for _ in 0..3000 {

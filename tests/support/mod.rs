@@ -463,21 +463,22 @@ pub fn ids(answer: &Value) -> Vec<u64> {
         .collect()
 }
 
-/// Is this program there? If not, says so, and the test that needs it is skipped; or fails, when
-/// `COMET_REQUIRE=all` asks for all of them.
+/// Is this program there? If not, the test that needs it is skipped.
 pub fn has(program: &str, install: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&paths).any(|path| path.join(program).is_file());
     if !found {
-        let required = std::env::var("COMET_REQUIRE").is_ok_and(|required| required == "all");
-        assert!(
-            !required,
-            "COMET_REQUIRE=all, and there is no {program} ({install})"
-        );
-        // Not println!, which a passing test keeps to itself.
-        let _ = writeln!(std::io::stderr(), "skipped: no {program} ({install})");
+        skip(&format!("no {program} ({install})"));
     }
     found
+}
+
+/// Says that a test is skipped, and why; or fails, when `COMET_REQUIRE=all` asks for all of them.
+pub fn skip(why: &str) {
+    let required = std::env::var("COMET_REQUIRE").is_ok_and(|required| required == "all");
+    assert!(!required, "COMET_REQUIRE=all, and {why}");
+    // Not println!, which a passing test keeps to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// The ids of the messages of a stream, each JSON on a line of its own.
