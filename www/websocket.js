@@ -52,6 +52,8 @@ export const Socket = {
         this.callback = this.tell = () => {};
         this.socket.onclose = null;
         clearTimeout(this.timer);
-        this.socket.close();
+        // Closing one that isn't open yet makes the browser complain: it is closed as soon as it is.
+        if (this.socket.readyState === WebSocket.CONNECTING) this.socket.onopen = () => this.socket.close();
+        else this.socket.close();
     },
 };

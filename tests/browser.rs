@@ -1,0 +1,917 @@
+//! The pages in a real Chromium: every technique live, both ways, in both languages, on any screen.
+//!
+//! Whatever a page writes on the console as a warning or an error, and whatever it asks of another
+//! host, fails the test that had it open (see `support/browser.rs`).
+
+#[path = "support/browser.rs"]
+mod browser;
+mod support;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use browser::{Page, chromium};
+use comet::server::Server;
+use comet::settings::Settings;
+use serde_json::Value;
+use support::{TestServer, settings, wait_until};
+
+/// Pages that hold a connection, so the state of the chat's lane says so.
+const HELD: [&str; 7] = [
+    "long_polling",
+    "xhr_streaming",
+    "forever_frame",
+    "multipart_streaming",
+    "jsonp_polling",
+    "event_source",
+    "websocket",
+];
+
+/// Every page with a technique at work.
+fn live_pages() -> impl Iterator<Item = &'static str> {
+    ["polling"].into_iter().chain(HELD).chain(["comet"])
+}
+
+/// Every page: the first one, whose path is empty, and the live ones.
+fn all_pages() -> impl Iterator<Item = String> {
+    let live = live_pages().map(|name| format!("{name}.html"));
+    [String::new()].into_iter().chain(live)
+}
+
+/// What the wire strip says of a topic's connection.
+fn now(topic: &str) -> String {
+    format!("document.querySelector('#wire-now [data-topic={topic}] .now').textContent")
+}
+
+/// The lines of the chat, as an expression.
+const LINES: &str = "[...document.querySelectorAll('#chat-log li')].map((line) => ({
+    nick: line.querySelector('.nick')?.textContent, text: line.querySelector('.text')?.textContent}))";
+
+fn wait_line(page: &Page, nick: &str, text: &str) {
+    page.wait(&format!(
+        "{LINES}.some((line) => line.nick === {nick:?} && line.text === {text:?})"
+    ));
+}
+
+/// Waits until the page shows how the game stands.
+fn wait_play(page: &Page) {
+    page.wait("document.querySelector('.board-inning').innerText");
+}
+
+/// Does the board show the last play, as the server tells it?
+const BOARD_IS_RIGHT: &str = "(async () => {
+    const {events: [{data}]} = await (await fetch('/polling?topic=baseball&since=-1')).json();
+    const text = (selector) => document.querySelector(selector).innerText;
+    const runs = [...document.querySelectorAll('.board-line tbody tr')].map((row) => row.cells[row.cells.length - 3].innerText);
+    const balls = document.querySelectorAll('.board-balls.board-lit').length;
+    return text('.board-newest') === data.text.en && runs.join() === [data.away.runs, data.home.runs].join()
+        && balls === data.balls && text('.board-inning').startsWith(`Game ${data.game}`);
+})()";
+
+// That these tests can fail.
+
+#[test]
+fn what_goes_wrong_on_a_page_is_seen() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "");
+    for (wrong, told) in [
+        ("console.error('an error')", "an error"),
+        ("console.warn('a warning')", "a warning"),
+        ("console.assert(false, 'asserted')", "asserted"),
+        ("setTimeout(() => { throw new Error('thrown'); })", "thrown"),
+        ("void Promise.reject(new Error('rejected'))", "rejected"),
+        ("fetch('/nowhere').then(() => 1)", "404"),
+        (
+            "fetch('http://127.0.0.1:1/').catch(() => 1)",
+            "http://127.0.0.1:1/",
+        ),
+        (
+            "void new WebSocket('ws://localhost:1/')",
+            "ws://localhost:1/",
+        ),
+        (
+            "void (new Image().src = 'http://example.com/picture')",
+            "example.com",
+        ),
+        (
+            "void document.body.setAttribute('onclick', '1')",
+            "Content Security Policy",
+        ),
+    ] {
+        page.js(wrong);
+        let mut troubles = Vec::new();
+        wait_until(told, || {
+            troubles.extend(page.troubles());
+            troubles
+                .iter()
+                .any(|trouble: &String| trouble.contains(told))
+        });
+    }
+    page.troubles();
+}
+
+// The techniques.
+
+#[test]
+fn on_every_page_the_score_moves_and_the_wire_strip_counts_it() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.empty(&server);
+    for name in live_pages() {
+        page.go(&format!("{name}.html"));
+        if name == "polling" {
+            page.tab_to("#interval");
+            page.press("Home");
+        }
+        wait_play(&page);
+        page.wait_count("deliveries", 1);
+        let counts =
+            ["requests", "deliveries", "bytes-up", "bytes-down"].map(|name| page.count(name));
+        assert!(counts.iter().all(|count| *count > 0), "{name}: {counts:?}");
+        page.wait_count("deliveries", counts[1] + 1);
+        page.wait_count("bytes-down", counts[3] + 1);
+        page.wait("document.querySelector('.board-before li')"); // the play before this one
+        page.wait(BOARD_IS_RIGHT);
+    }
+}
+
+#[test]
+fn the_page_says_that_its_connection_is_held_and_for_how_long() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.empty(&server);
+    for name in HELD {
+        page.go(&format!("{name}.html"));
+        let held = page.wait(&format!("{}.match(/^held for .+/)?.[0]", now("chat")));
+        page.wait(&format!(
+            "/^held for/.test({0}) && {0} !== {held}",
+            now("chat")
+        ));
+        assert!(server.held(name) > 0, "{name}: and so it is");
+    }
+    page.go("polling.html");
+    page.wait(&format!(
+        "/^waiting .+ until the next question/.test({})",
+        now("chat")
+    ));
+}
+
+#[test]
+fn a_technique_that_holds_needs_one_request_where_long_polling_needs_one_for_every_event() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "xhr_streaming.html");
+    page.wait_count("deliveries", 3);
+    assert_eq!(page.count("requests"), 2, "one a topic");
+    page.go("long_polling.html");
+    page.wait_count("deliveries", 3);
+    assert!(page.count("requests") >= 3 + 2);
+}
+
+#[test]
+fn a_page_that_is_left_holds_nothing_and_goes_on_when_the_reader_comes_back() {
+    let Some(chromium) = chromium() else { return };
+    // Nobody can take back a JSONP question: it is held until its time is up.
+    let server = TestServer::with_limits(|limits| limits.hold = Duration::from_secs(3));
+    let page = chromium.empty(&server);
+    for name in HELD {
+        page.go(&format!("{name}.html"));
+        server.wait_held(name, 2);
+        page.go("polling.html");
+        server.wait_held(name, 0);
+    }
+    page.js("history.back()");
+    page.wait("location.pathname === '/websocket.html'");
+    server.wait_held("websocket", 2);
+    page.wait_count("deliveries", 2);
+}
+
+// The chat.
+
+#[test]
+fn a_chat_line_goes_from_the_websocket_page_to_every_other_and_back() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let websocket = chromium.open(&server, "websocket.html");
+    let other = chromium.empty(&server);
+    websocket.enter("#chat-nick", "Sockeye");
+    websocket.enter("#chat-text", "");
+    for name in live_pages().filter(|name| *name != "websocket") {
+        other.go(&format!("{name}.html"));
+        if name == "polling" {
+            other.enter("#chat-nick", "Polly"); // remembered on all the pages that follow
+        }
+        let text = format!("to {name} <img src=x onerror=alert(1)>");
+        websocket.write(&text); // the focus is still there
+        websocket.press("Enter");
+        wait_line(&other, "Sockeye", &text);
+
+        let text = format!("from {name} <img src=x onerror=alert(1)> & <b>bold</b> 안녕");
+        other.enter("#chat-text", &text);
+        other.press("Enter");
+        wait_line(&websocket, "Polly", &text);
+        wait_line(&other, "Polly", &text);
+        other.wait("document.querySelector('#chat-text').value === ''");
+        for page in [&websocket, &other] {
+            let markup =
+                page.js("document.querySelectorAll('#chat-log :is(img, b, script)').length");
+            assert_eq!(markup, 0, "{name}: markup stays text");
+        }
+    }
+}
+
+#[test]
+fn the_keyboard_alone_is_enough_to_chat() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    for path in ["long_polling.html", "comet.html"] {
+        let page = chromium.open(&server, path);
+        page.tab_to("#chat-nick");
+        page.type_keys("Kim");
+        page.tab_to("#chat-text");
+        page.type_keys("By key & Enter");
+        page.press("Enter");
+        wait_line(&page, "Kim", "By key & Enter");
+        assert_eq!(
+            page.js("document.activeElement.id"),
+            "chat-text",
+            "ready for the next line"
+        );
+    }
+}
+
+#[test]
+fn whatever_anyone_publishes_is_shown_as_text() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "websocket.html");
+    let hub = &server.server().shared.hub;
+    for (data, shown) in [
+        (
+            serde_json::json!("<script>alert(1)</script>"),
+            "<script>alert(1)</script>",
+        ),
+        (
+            serde_json::json!({ "text": "\u{202e}</li><h1>" }),
+            "\u{202e}</li><h1>",
+        ),
+        (serde_json::json!([1, { "a": null }]), r#"[1,{"a":null}]"#),
+        (
+            serde_json::json!({ "nick": 5, "text": 7 }),
+            r#"{"nick":5,"text":7}"#,
+        ),
+        (Value::Null, "null"),
+    ] {
+        hub.publish("chat", &data).unwrap();
+        page.wait(&format!("{LINES}.at(-1)?.text === {}", Value::from(shown)));
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_sent_stays_in_the_field_and_the_page_says_why() {
+    let Some(chromium) = chromium() else { return };
+    for name in ["long_polling", "websocket", "comet"] {
+        let mut server = TestServer::start();
+        let page = chromium.open(&server, &format!("{name}.html"));
+        page.requests_may_fail();
+        wait_play(&page);
+        server.stop();
+        page.wait("document.querySelectorAll('#wire-now li[data-state=lost]').length === 2");
+        page.enter("#chat-text", "is anybody there?");
+        page.press("Enter");
+        let trouble = "document.querySelector('.chat .trouble').textContent";
+        page.wait(&format!(
+            "{trouble}.startsWith('Not sent: the server cannot be reached')"
+        ));
+        let left = page.js("document.querySelector('#chat-text').value");
+        assert_eq!(left, "is anybody there?", "{name}");
+    }
+}
+
+#[test]
+fn a_line_that_is_refused_is_answered_with_the_servers_own_words() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "long_polling.html");
+    page.requests_may_fail(); // the browser reports the 413
+    wait_play(&page);
+    page.js("document.querySelector('#chat-text').value = 'x'.repeat(70000)");
+    page.click("#chat-text");
+    page.press("Enter");
+    page.wait("document.querySelector('.chat .trouble q').textContent.includes('65536 bytes')");
+}
+
+// The choice.
+
+/// The transports that both topics have chosen.
+const CHOSEN: &str = "[...document.querySelectorAll('.choice tbody tr')]
+    .filter((row) => row.querySelectorAll('.state[data-state=chosen]').length === 2)
+    .map((row) => row.querySelector('th').id)";
+
+fn wait_chosen(page: &Page, transport: &str) {
+    page.wait(&format!("{CHOSEN}.join() === {transport:?}"));
+}
+
+/// The score still moves, and the chat still goes both ways.
+fn assert_works(page: &Page, server: &TestServer, text: &str) {
+    let deliveries = page.count("deliveries");
+    page.wait_count("deliveries", deliveries + 1);
+    page.enter("#chat-text", text);
+    page.press("Enter");
+    wait_line(page, "someone", text);
+    server.publish("chat", &format!("{text}, from elsewhere"));
+    page.wait(&format!(
+        "{LINES}.at(-1)?.text === '{text}, from elsewhere'"
+    ));
+}
+
+#[test]
+fn forbidden_transports_are_passed_over_in_the_order_of_the_list() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "comet.html");
+    let order = page.js("import('/comet.js').then(({TRANSPORTS}) => TRANSPORTS)");
+    let order: Vec<&str> = order
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert_eq!(
+        (order[0], order[1], order[6]),
+        ("websocket", "xhr-streaming", "polling")
+    );
+    for transport in &order {
+        wait_chosen(&page, transport);
+        let held = if *transport == "polling" { 0 } else { 2 };
+        server.wait_held(&transport.replace('-', "_"), held);
+        page.wait("!document.querySelector('#choice-log .failed')");
+        if matches!(*transport, "websocket" | "xhr-streaming" | "polling") {
+            assert_works(&page, &server, transport);
+        }
+        if *transport != "polling" {
+            page.click(&format!("#use-{transport}"));
+        }
+    }
+    page.click("#use-event-source");
+    wait_chosen(&page, "event-source");
+}
+
+#[test]
+fn broken_transports_are_tried_and_the_page_says_why_they_failed() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "comet.html");
+    page.requests_may_fail();
+    let order = [
+        "websocket",
+        "xhr-streaming",
+        "multipart-streaming",
+        "forever-frame",
+        "jsonp-polling",
+        "long-polling",
+        "polling",
+    ];
+    for pair in order.windows(2) {
+        wait_chosen(&page, pair[0]);
+        page.click(&format!("#break-{}", pair[0]));
+    }
+    wait_chosen(&page, "polling");
+    for transport in &order[..6] {
+        let why = page.wait(&format!(
+            "[...document.querySelectorAll('#choice-log .failed')]
+                .find((line) => line.querySelector('code')?.textContent === {transport:?})?.innerText"
+        ));
+        let (_, why) = why
+            .as_str()
+            .unwrap()
+            .rsplit_once("failed: ")
+            .expect("a reason");
+        assert!(why.len() > 5, "{transport}: {why}");
+    }
+    assert_works(&page, &server, "by polling alone");
+
+    page.click("#break-polling");
+    page.wait("document.querySelector('#choice-log').innerText.includes('none of them works')");
+    page.click("#break-xhr-streaming");
+    wait_chosen(&page, "xhr-streaming");
+    assert_works(&page, &server, "once more");
+}
+
+// The first page.
+
+/// From here on, notes every id that a lane of the race shows, even if only for a moment.
+const WATCH_LANES: &str =
+    "void (window.seen = {}, [...document.querySelectorAll('.lanes > li')].forEach((lane) => {
+    const ids = seen[lane.dataset.technique] = new Set();
+    const options = {attributes: true, attributeFilter: ['data-last-id'], attributeOldValue: true};
+    new MutationObserver((changes) => {
+        changes.forEach(({oldValue}) => ids.add(oldValue));
+        ids.add(lane.dataset.lastId);
+    }).observe(lane, options);
+}))";
+
+/// How many lanes have shown the id that most of them have shown.
+const LANES_OF_ONE_EVENT: &str = "Math.max(...[...Object.values(seen)].flatMap((ids) => [...ids])
+    .filter(Boolean).map((id) => Object.values(seen).filter((ids) => ids.has(id)).length))";
+
+#[test]
+fn in_the_race_one_event_arrives_in_every_lane_spread_over_both_ports() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "");
+    page.js(WATCH_LANES);
+    page.wait(&format!("{LANES_OF_ONE_EVENT} === 8"));
+    let ports =
+        page.js("[...document.querySelectorAll('.lanes .port')].map((port) => port.dataset.port)");
+    let used: BTreeSet<&str> = ports
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let own = server.server().shared.ports.iter().map(u16::to_string);
+    assert_eq!(
+        used,
+        own.collect::<Vec<_>>().iter().map(String::as_str).collect()
+    );
+    let told = page.text(".race");
+    assert!(
+        told.contains("at most six HTTP connections to one host and port"),
+        "{told}"
+    );
+    assert!(!told.contains("one port only"), "{told}");
+}
+
+#[test]
+fn with_one_port_the_race_leaves_out_the_lanes_that_would_stall_it() {
+    let Some(chromium) = chromium() else { return };
+    let mut one_port = settings();
+    one_port.listen.truncate(1);
+    let server = TestServer::with(one_port);
+    let page = chromium.open(&server, "");
+    page.js(WATCH_LANES);
+    page.wait(&format!("{LANES_OF_ONE_EVENT} === 6"));
+    let told = page.text(".race");
+    assert!(told.contains("one port only"), "{told}");
+    assert_eq!(
+        page.js("fetch('/weigh').then((answer) => answer.status)"),
+        200,
+        "room is left"
+    );
+}
+
+#[test]
+fn the_race_can_be_paused_and_then_holds_nothing() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "");
+    let held = || HELD.map(|name| server.held(name)).iter().sum::<usize>();
+    wait_until("all seven are held", || held() == 7);
+    page.click(".race .button");
+    wait_until("nothing is held", || held() == 0);
+    page.click(".race .button");
+    wait_until("all seven are held again", || held() == 7);
+}
+
+// The article's own line.
+
+/// A server where the article has it; or nothing, where the ports are taken.
+fn server_on_the_articles_ports() -> Option<TestServer> {
+    let settings = Settings {
+        desk: None,
+        ..Settings::default()
+    };
+    match Server::start(settings) {
+        Ok(server) => Some(TestServer {
+            address: server.addresses[0],
+            server: Some(server),
+        }),
+        Err(error) => {
+            support::skip(&error.to_string());
+            None
+        }
+    }
+}
+
+#[test]
+fn the_articles_line_opens_a_websocket_as_printed() {
+    let Some(chromium) = chromium() else { return };
+    let Some(server) = server_on_the_articles_ports() else {
+        return;
+    };
+    let mut page = chromium.empty(&server);
+    for host in ["localhost", "127.0.0.1"] {
+        page.origin = format!("http://{host}:8080");
+        page.go("websocket.html");
+        let heard = page.js(r#"new Promise((done) => {
+                const socket = new WebSocket("ws://localhost:9090/websocket");
+                socket.onopen = () => socket.send('as printed');
+                socket.onmessage = (e) => done(JSON.parse(e.data).data.text);
+                socket.onerror = () => done('an error');
+            })"#);
+        assert_eq!(heard, "as printed", "from {host}");
+    }
+}
+
+// When the server goes and comes back.
+
+/// The same server again, as after a restart.
+fn start_again(addresses: &[SocketAddr]) -> TestServer {
+    let mut started = None;
+    wait_until("the ports are free again", || {
+        let settings = Settings {
+            listen: addresses.to_vec(),
+            ..settings()
+        };
+        started = Server::start(settings).ok();
+        started.is_some()
+    });
+    TestServer {
+        address: addresses[0],
+        server: started,
+    }
+}
+
+#[test]
+fn every_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back() {
+    let Some(chromium) = chromium() else { return };
+    let names: Vec<&str> = live_pages().collect();
+    for batch in names.chunks(3) {
+        let mut server = TestServer::start();
+        let addresses = server.server().addresses.clone();
+        server.publish("chat", "before");
+        let open = |name: &&str| chromium.open(&server, &format!("{name}.html"));
+        let pages: Vec<Page> = batch.iter().map(open).collect();
+        for page in &pages {
+            page.requests_may_fail();
+            wait_play(page);
+            page.wait(&format!("{LINES}.at(-1)?.text === 'before'"));
+        }
+        assert_eq!(server.stop(), 0, "every stream had its proper end");
+        for page in &pages {
+            page.wait("document.querySelectorAll('#wire-now li[data-state=lost]').length === 2");
+            page.wait(&format!("/^lost: .+ trying again/.test({})", now("chat")));
+            page.wait("document.title.startsWith('Lost:')");
+        }
+        let server = start_again(&addresses);
+        server.publish("chat", "after");
+        for page in &pages {
+            page.wait("!document.querySelector('#wire-now li[data-state=lost]')");
+            page.wait(&format!("{LINES}.at(-1)?.text === 'after'"));
+            page.wait(BOARD_IS_RIGHT);
+            page.wait("!document.title.startsWith('Lost:')");
+        }
+    }
+}
+
+// Polling's controls.
+
+/// The shortest time between two questions about the chat, of the next few, in milliseconds.
+const PACE: &str = "new Promise((done) => {
+    const asked = () => performance.getEntriesByType('resource')
+        .filter(({name}) => name.includes('/polling?topic=chat')).map(({startTime}) => startTime);
+    const before = asked().length;
+    (function look() {
+        const since = asked().slice(before);
+        if (since.length < 3) return setTimeout(look, 50);
+        done(Math.min(...since.slice(1).map((at, i) => at - since[i])));
+    })();
+})";
+
+#[test]
+fn the_slider_sets_the_pace_of_polling() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "polling.html");
+    page.tab_to("#interval");
+    let pace = |keys: &[&str]| {
+        keys.iter().for_each(|key| page.press(key));
+        page.js(PACE).as_f64().expect("a time")
+    };
+    let quick = pace(&["Home"]);
+    let slow = pace(&["PageUp"]);
+    let set = page.js("document.querySelector('#interval').value * 1000");
+    assert!(slow > quick * 1.5, "{quick} ms, then {slow} ms");
+    assert!(
+        slow > set.as_f64().unwrap() * 0.9,
+        "{slow} ms, set to {set} ms"
+    );
+    assert!(
+        page.count("empty") > 0,
+        "and the chat's questions bring nothing"
+    );
+}
+
+#[test]
+fn asking_a_slow_network_without_waiting_brings_answers_that_are_too_late() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "polling.html");
+    assert_eq!(page.count("late"), 0);
+    page.tab_to("#interval");
+    page.press("Home");
+    page.tab_to("#slow");
+    page.press("End");
+    page.tab_to("#impatient");
+    page.press(" ");
+    page.wait(&format!(
+        "/questions under way at once/.test({})",
+        now("baseball")
+    ));
+    page.wait_count("late", 2);
+}
+
+// Both languages.
+
+/// All that the page says, without what stays as it is: code, and what people wrote.
+const SAID: &str = "(() => {
+    const own = 'pre, code, bdi, time, noscript, iframe, body [lang]';
+    const said = [document.title];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        if (!walker.currentNode.parentElement.closest(own)) said.push(walker.currentNode.data);
+    }
+    for (const name of ['aria-label', 'aria-valuetext', 'placeholder', 'title', 'alt']) {
+        for (const node of document.querySelectorAll(`body [${name}]`)) {
+            if (!node.closest(own)) said.push(node.getAttribute(name));
+        }
+    }
+    return said.map((text) => text.trim()).filter(Boolean);
+})()";
+
+fn said(page: &Page) -> Vec<String> {
+    let said = page.js(SAID);
+    let said = said.as_array().expect("a list").iter();
+    said.map(|text| text.as_str().expect("text").to_string())
+        .collect()
+}
+
+fn has_hangul(text: &str) -> bool {
+    text.chars().any(|c| ('\u{ac00}'..='\u{d7a3}').contains(&c))
+}
+
+/// Each English string of the table, in the pieces between what scripts put in; without those words
+/// that Korean uses too.
+fn english_pieces() -> Vec<String> {
+    let table = include_str!("../www/strings.json");
+    let Value::Object(table) = support::json(table) else {
+        panic!("a table")
+    };
+    let korean: Vec<&str> = table
+        .values()
+        .filter_map(|string| string["ko"].as_str())
+        .collect();
+    let english = table.values().filter_map(|string| string["en"].as_str());
+    let pieces = english.flat_map(|text| text.split(['{', '}', '`']).map(str::trim));
+    let pieces = pieces.filter(|piece| piece.chars().filter(|c| c.is_alphabetic()).count() > 3);
+    pieces
+        .filter(|piece| !korean.iter().any(|text| text.contains(piece)))
+        .map(String::from)
+        .collect()
+}
+
+/// Does a text have a piece in it, from word end to word end?
+fn has_piece(text: &str, piece: &str) -> bool {
+    text.match_indices(piece).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + piece.len()..].chars().next();
+        ![before, after]
+            .into_iter()
+            .flatten()
+            .any(|c| c.is_ascii_alphabetic())
+    })
+}
+
+/// Four English words in a row are no name.
+fn has_english(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_word = |word: &&str| {
+        word.trim_matches(|c: char| c.is_ascii_punctuation())
+            .chars()
+            .all(|c| c.is_ascii_alphabetic())
+    };
+    words.windows(4).any(|four| four.iter().all(is_word))
+}
+
+/// All that the page says is Korean.
+fn assert_korean(page: &Page, pieces: &[String]) {
+    page.click(".languages [lang=ko]");
+    assert_eq!(page.js("document.documentElement.lang"), "ko");
+    let said = said(page);
+    assert!(
+        said.iter().any(|text| has_hangul(text)),
+        "{}: {said:?}",
+        page.name()
+    );
+    for text in said {
+        let left = pieces.iter().find(|piece| has_piece(&text, piece));
+        assert_eq!(left, None, "{} in Korean: {text}", page.name());
+        assert!(!has_english(&text), "{} in Korean: {text}", page.name());
+    }
+}
+
+/// Nothing that the page says is Korean.
+fn assert_english(page: &Page) {
+    page.click(".languages [lang=en]");
+    assert_eq!(page.js("document.documentElement.lang"), "en");
+    let korean: Vec<String> = said(page)
+        .into_iter()
+        .filter(|text| has_hangul(text))
+        .collect();
+    assert!(korean.is_empty(), "{} in English: {korean:?}", page.name());
+}
+
+#[test]
+fn every_page_speaks_english_or_korean_and_never_both() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.empty(&server);
+    let pieces = english_pieces();
+    for path in all_pages() {
+        page.go(&path);
+        wait_event(&page);
+        assert_korean(&page, &pieces);
+        assert_english(&page);
+    }
+}
+
+#[test]
+fn what_the_page_says_of_trouble_is_in_the_readers_language_too() {
+    let Some(chromium) = chromium() else { return };
+    let mut server = TestServer::start();
+    let page = chromium.open(&server, "comet.html");
+    page.requests_may_fail();
+    let pieces = english_pieces();
+    for transport in [
+        "websocket",
+        "xhr-streaming",
+        "forever-frame",
+        "jsonp-polling",
+    ] {
+        page.click(&format!("#break-{transport}"));
+    }
+    wait_chosen(&page, "multipart-streaming");
+    page.click("#use-multipart-streaming");
+    wait_chosen(&page, "long-polling");
+    assert_korean(&page, &pieces);
+    server.stop();
+    page.wait("document.querySelectorAll('#wire-now li[data-state=lost]').length === 2");
+    page.enter("#chat-text", "거기 누구 없어요?");
+    page.press("Enter");
+    page.wait("document.querySelector('.chat .trouble').textContent");
+    assert_korean(&page, &pieces);
+    assert_english(&page);
+}
+
+#[test]
+fn the_language_is_the_readers_own_until_another_is_chosen_and_then_remembered() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.empty(&server);
+    page.preferred_language("ko-KR");
+    page.go("websocket.html");
+    assert_eq!(page.js("document.documentElement.lang"), "ko");
+    page.click(".languages [lang=en]");
+    page.go("polling.html");
+    assert_eq!(page.js("document.documentElement.lang"), "en");
+}
+
+/// Waits until the page shows an event: how the game stands, or a play in a lane of the race.
+fn wait_event(page: &Page) {
+    page.wait(
+        "document.querySelector('.board-inning')?.innerText
+            || [...document.querySelectorAll('.lanes > li')].some((lane) => lane.dataset.lastId)",
+    );
+}
+
+// Every screen, and every reader.
+
+#[test]
+fn nothing_is_wider_than_a_phone() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    server.publish("chat", &"long".repeat(100));
+    let page = chromium.empty(&server);
+    page.width(390);
+    for language in ["en", "ko"] {
+        page.preferred_language(language);
+        for path in all_pages() {
+            page.go(&path);
+            wait_event(&page);
+            let widths = page.js("[document.documentElement.scrollWidth, innerWidth, getComputedStyle(document.body).overflowX]");
+            assert_eq!(page.js("document.documentElement.lang"), language);
+            assert_eq!(widths[1], 390);
+            assert!(
+                widths[0].as_u64() <= Some(390),
+                "/{path} in {language}: {widths}"
+            );
+            assert_eq!(widths[2], "visible", "/{path} hides nothing");
+        }
+    }
+}
+
+/// The texts whose contrast to their ground is less than 4.5 (WCAG 2.2, 1.4.3), with that contrast.
+const FAINT: &str = "(() => {
+    const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const linear = (c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+    const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const ground = (node) => {
+        for (; node; node = node.parentElement) {
+            const colour = channels(getComputedStyle(node).backgroundColor);
+            if (colour[3] !== 0) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const faint = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const node = walker.currentNode.parentElement;
+        if (!walker.currentNode.data.trim() || !node.checkVisibility() || node.closest('noscript')) continue;
+        const [a, b] = [light(channels(getComputedStyle(node).color)), light(ground(node))];
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (contrast < 4.5) faint.push([walker.currentNode.data.trim(), node.className, contrast]);
+    }
+    return faint;
+})()";
+
+#[test]
+fn every_page_can_be_read_in_light_and_in_dark() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    server.publish("chat", "a line");
+    let page = chromium.empty(&server);
+    for path in all_pages() {
+        page.go(&path);
+        wait_event(&page);
+        let mut grounds = BTreeSet::new();
+        for scheme in ["light", "dark"] {
+            page.colour_scheme(scheme);
+            page.wait(&format!(
+                "matchMedia('(prefers-color-scheme: {scheme})').matches"
+            ));
+            grounds.insert(
+                page.js("getComputedStyle(document.body).backgroundColor")
+                    .to_string(),
+            );
+            let faint = page.js(FAINT);
+            assert_eq!(faint, Value::Array(Vec::new()), "/{path} in {scheme}");
+        }
+        assert_eq!(grounds.len(), 2, "/{path}: {grounds:?}");
+    }
+}
+
+/// What can be operated or is no text, and has no name that a screen reader could say.
+const NAMELESS: &str = "[...document.querySelectorAll('a, button, input, select, textarea, canvas, img, [role], [tabindex]')]
+    .filter((node) => node.checkVisibility() && !node.closest('[aria-hidden=true]') && node.id !== 'main')
+    .filter((node) => !['presentation', 'none', 'status'].includes(node.getAttribute('role')) && node.alt !== '')
+    .filter((node) => !node.computedName.trim()).map((node) => node.outerHTML.slice(0, 200))";
+
+#[test]
+fn every_control_has_a_name_and_every_page_one_heading_and_its_landmarks() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.empty(&server);
+    for path in all_pages() {
+        page.go(&path);
+        let names = page.js(
+            "[...document.querySelectorAll('a, input')].filter((node) => node.computedName).length",
+        );
+        assert!(
+            names.as_u64() > Some(10),
+            "/{path}: the browser tells names"
+        );
+        assert_eq!(page.js(NAMELESS), Value::Array(Vec::new()), "/{path}");
+        for one in ["h1", "main", "nav", "header.site", "footer.site"] {
+            let count = page.js(&format!("document.querySelectorAll('{one}').length"));
+            assert_eq!(count, 1, "/{path}: {one}");
+        }
+        assert!(!page.js("document.title").as_str().unwrap().is_empty());
+        if !path.is_empty() {
+            for live in [
+                ".board-newest[aria-live=polite]",
+                ".chat [role=log]",
+                ".wire [role=status]",
+            ] {
+                assert_eq!(
+                    page.js(&format!("!!document.querySelector('{live}')")),
+                    true,
+                    "/{path}: {live}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_tab_stop_skips_to_the_content() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "polling.html");
+    assert_eq!(page.tab_to(".skip"), 1);
+    page.press("Enter");
+    page.wait("location.hash === '#main'");
+    assert!(page.tab_to("main input, main a, main button") == 1);
+}
