@@ -33,8 +33,8 @@ struct CommandLine {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
 
-    /// Another site whose pages may publish and open WebSockets here, such as http://example.com; may
-    /// be given several times
+    /// Another site whose pages may publish and open WebSockets here, and a name that we go by, such as
+    /// http://example.com or, in a local network, http://mymachine:8080; may be given several times
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     allow_origin: Vec<String>,
 

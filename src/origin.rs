@@ -1,8 +1,48 @@
 //! Whose pages may do what. A browser says which page a request comes from (`Origin`); programs
 //! that are no browsers don't, and need no permission: they could have sent anything.
+//!
+//! A browser also says by which name it found us (`Host`). A foreign page whose own name is made to
+//! point at this machine (DNS rebinding) would be the same origin as we are; its name gives it away.
+
+use std::net::Ipv6Addr;
 
 use crate::failure::{Refusal, refuse};
 use crate::http::Request;
+
+/// Refuses a request that was sent to a name which isn't ours. Addresses are, whichever they are, and
+/// `localhost`; any other name has to be named, by `--allow-origin`.
+pub fn check_host(request: &Request, named: &[String]) -> Result<(), Refusal> {
+    let Some(host) = request.header("Host") else {
+        return Ok(()); // HTTP/1.0: no browser
+    };
+    let (name, _) = split_port(host);
+    let is_named = |origin: &String| name_of(origin).eq_ignore_ascii_case(name);
+    if is_local(name) || is_address(name) || named.iter().any(is_named) {
+        return Ok(());
+    }
+    let advice = format!(
+        "this server does not go by the name {name}; use its address, or start it with --allow-origin http://{host}"
+    );
+    Err(refuse(421, advice))
+}
+
+/// The name in an origin such as `http://example.com:8080`.
+fn name_of(origin: &str) -> &str {
+    let authority = origin
+        .split_once("://")
+        .map_or(origin, |(_, authority)| authority);
+    split_port(authority).0
+}
+
+/// No name can be made to look like an address: a resolver is never asked for one.
+fn is_address(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let ipv4 = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    let ipv6 = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    ipv4 || ipv6.is_some_and(|name| name.parse::<Ipv6Addr>().is_ok())
+}
 
 /// The origin whose page may read the answer: one of ours, or one that was named.
 pub fn allowed(request: &Request, ports: &[u16], named: &[String]) -> Option<String> {
@@ -40,8 +80,11 @@ fn is_ours(origin: &str, host: &str, ports: &[u16]) -> bool {
 }
 
 fn same_machine(one: &str, other: &str) -> bool {
-    let local = |name: &str| matches!(name, "localhost" | "127.0.0.1" | "[::1]");
-    one.eq_ignore_ascii_case(other) || (local(one) && local(other))
+    one.eq_ignore_ascii_case(other) || (is_local(one) && is_local(other))
+}
+
+fn is_local(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost") || matches!(name, "127.0.0.1" | "[::1]")
 }
 
 /// `localhost:9090` and `[::1]:9090` into name and port; 80 where none is given.

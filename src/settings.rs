@@ -12,7 +12,8 @@ pub struct Settings {
     pub desk: Option<SocketAddr>,
     /// How many connections, so how many threads; `None` takes what the machine has room for.
     pub max_connections: Option<usize>,
-    /// Other sites whose pages may publish here and open WebSockets, such as `http://example.com`.
+    /// Other sites whose pages may publish here and open WebSockets, such as `http://example.com`. We
+    /// also answer to their names.
     pub allow_origins: Vec<String>,
     /// The ball game's seed: the same seed plays the same season.
     pub seed: u64,

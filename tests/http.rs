@@ -94,7 +94,9 @@ fn a_body_may_have_64_kib_and_no_more() {
         200
     );
     for length in ["65537", "9000000000000000000", "99999999999999999999999"] {
-        let head = format!("POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        let head = format!(
+            "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+        );
         let (status, error) = refused(&server, head);
         assert_eq!(status, 413, "{length}");
         assert_eq!(error, "the body may have 65536 bytes at the most");
@@ -115,7 +117,7 @@ fn a_body_in_chunks_is_411() {
     let server = TestServer::start();
     let (status, error) = refused(
         &server,
-        "POST /publish HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        "POST /publish HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
     );
     assert_eq!(status, 411);
     assert!(error.contains("Content-Length, not in chunks"), "{error}");
@@ -124,7 +126,7 @@ fn a_body_in_chunks_is_411() {
 #[test]
 fn a_length_given_twice_is_refused_but_for_the_same_one() {
     let server = TestServer::start();
-    let with = |lengths| format!("POST /publish HTTP/1.1\r\nHost: x\r\n{lengths}\r\n\r\n1");
+    let with = |lengths| format!("POST /publish HTTP/1.1\r\nHost: localhost\r\n{lengths}\r\n\r\n1");
     for lengths in [
         "Content-Length: 1\r\nContent-Length: 2",
         "Content-Length: 2\r\nContent-Length: 1",
@@ -150,7 +152,9 @@ fn a_length_that_is_no_number_is_refused() {
     ] {
         let (status, error) = refused(
             &server,
-            format!("POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n1"),
+            format!(
+                "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n1"
+            ),
         );
         assert_eq!(status, 400, "{length:?}");
         assert_eq!(error, "Content-Length must be a plain number");
@@ -161,9 +165,9 @@ fn a_length_that_is_no_number_is_refused() {
 fn a_body_of_a_get_is_read_and_not_taken_for_the_next_request() {
     let server = TestServer::start();
     let with_body =
-        "GET /weigh HTTP/1.1\r\nHost: x\r\nContent-Length: 18\r\n\r\nGET /no HTTP/1.1\r\n";
+        "GET /weigh HTTP/1.1\r\nHost: localhost\r\nContent-Length: 18\r\n\r\nGET /no HTTP/1.1\r\n";
     let mut client = server.ask(&(with_body.to_string() + &get("/polling")));
-    assert_eq!(client.read_answer().1, r#"{"bytes":52}"#);
+    assert_eq!(client.read_answer().1, r#"{"bytes":60}"#);
     assert!(client.read_answer().1.starts_with(r#"{"events":"#));
 }
 
@@ -173,22 +177,22 @@ fn a_body_of_a_get_is_read_and_not_taken_for_the_next_request() {
 fn bytes_that_could_be_read_in_two_ways_are_refused() {
     let server = TestServer::start();
     for request in [
-        "GET / HTTP/1.1\nHost: x\r\n\r\n",                  // bare LF
-        "GET / HTTP/1.1\r\nHost: x\n\r\n",                  // and again
-        "GET / HTTP/1.1\r\nHost: x\r\n\n",                  // and at the end
-        "GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n",          // bare CR
-        "GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n",     // NUL
-        "GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n",              // and in the target
-        "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",  // obs-fold
-        "GET / HTTP/1.1\r\n Host: x\r\n\r\n",               // a fold of nothing
-        "GET / HTTP/1.1\r\nHost : x\r\n\r\n",               // space before the colon
-        "GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",    // no colon
-        "GET / HTTP/1.1\r\nHost: x\r\n: no name\r\n\r\n",   // no name
-        "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",               // two spaces
-        "GET /\r\nHost: x\r\n\r\n",                         // HTTP/0.9
-        "GET polling HTTP/1.1\r\nHost: x\r\n\r\n",          // no path
-        "CONNECT localhost:80 HTTP/1.1\r\nHost: x\r\n\r\n", // nor here
-        "G(T / HTTP/1.1\r\nHost: x\r\n\r\n",                // no token
+        "GET / HTTP/1.1\nHost: localhost\r\n\r\n", // bare LF
+        "GET / HTTP/1.1\r\nHost: localhost\n\r\n", // and again
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\n", // and at the end
+        "GET / HTTP/1.1\r\nHost: localhost\rA: b\r\n\r\n", // bare CR
+        "GET / HTTP/1.1\r\nHost: localhost\r\nA: b\0c\r\n\r\n", // NUL
+        "GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n", // and in the target
+        "GET / HTTP/1.1\r\nHost: localhost\r\nA: b\r\n c\r\n\r\n", // obs-fold
+        "GET / HTTP/1.1\r\n Host: localhost\r\n\r\n", // a fold of nothing
+        "GET / HTTP/1.1\r\nHost : x\r\n\r\n",      // space before the colon
+        "GET / HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n", // no colon
+        "GET / HTTP/1.1\r\nHost: localhost\r\n: no name\r\n\r\n", // no name
+        "GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n", // two spaces
+        "GET /\r\nHost: localhost\r\n\r\n",        // HTTP/0.9
+        "GET polling HTTP/1.1\r\nHost: localhost\r\n\r\n", // no path
+        "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", // nor here
+        "G(T / HTTP/1.1\r\nHost: localhost\r\n\r\n", // no token
     ] {
         assert_eq!(refused(&server, request).0, 400, "{request:?}");
     }
@@ -216,9 +220,9 @@ fn what_does_not_begin_with_a_letter_is_refused_without_waiting_for_more() {
 fn another_version_is_505() {
     let server = TestServer::start();
     for request in [
-        "GET / HTTP/2.0\r\nHost: x\r\n\r\n",
-        "GET / HTTP/0.9\r\nHost: x\r\n\r\n",
-        "GET / HTCPCP/1.0\r\nHost: x\r\n\r\n",
+        "GET / HTTP/2.0\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/0.9\r\nHost: localhost\r\n\r\n",
+        "GET / HTCPCP/1.0\r\nHost: localhost\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ] {
         let (status, error) = refused(&server, request);
@@ -230,7 +234,11 @@ fn another_version_is_505() {
 #[test]
 fn a_request_names_exactly_one_host() {
     let server = TestServer::start();
-    for hosts in ["", "Host: x\r\nHost: x\r\n", "Host: x\r\nhost: y\r\n"] {
+    for hosts in [
+        "",
+        "Host: localhost\r\nHost: localhost\r\n",
+        "Host: localhost\r\nhost: y\r\n",
+    ] {
         let request = format!("GET /weigh HTTP/1.1\r\n{hosts}\r\n");
         let (status, error) = refused(&server, request);
         assert_eq!(
@@ -240,7 +248,7 @@ fn a_request_names_exactly_one_host() {
     }
     assert_eq!(status(&server, "GET /weigh HTTP/1.0\r\n\r\n"), 200);
     assert_eq!(
-        status(&server, "GET /weigh HTTP/1.0\r\nHost: x\r\n\r\n"),
+        status(&server, "GET /weigh HTTP/1.0\r\nHost: localhost\r\n\r\n"),
         200
     );
 }
@@ -250,14 +258,15 @@ fn a_request_names_exactly_one_host() {
 #[test]
 fn names_of_headers_have_no_case_and_values_no_space_around() {
     let server = TestServer::start();
-    let request = "POST /publish HTTP/1.1\r\nhOST:x\r\ncontent-LENGTH: \t 5 \t \r\n\r\nhello";
+    let request =
+        "POST /publish HTTP/1.1\r\nhOST:localhost\r\ncontent-LENGTH: \t 5 \t \r\n\r\nhello";
     assert_eq!(status(&server, request), 200);
 }
 
 #[test]
 fn a_header_may_hold_more_than_ascii() {
     let server = TestServer::start();
-    let request = "GET /weigh HTTP/1.1\r\nHost: x\r\nCookie: name=쿠키\r\n\r\n";
+    let request = "GET /weigh HTTP/1.1\r\nHost: localhost\r\nCookie: name=쿠키\r\n\r\n";
     assert_eq!(status(&server, request), 200);
 }
 
@@ -292,7 +301,7 @@ fn the_target_may_be_a_whole_url() {
 fn a_client_that_asks_first_is_told_to_go_on() {
     let server = TestServer::start();
     let mut client = server.ask(
-        "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n",
+        "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n",
     );
     client.expect("HTTP/1.1 100 Continue\r\n\r\n");
     client.send("hello");
@@ -306,7 +315,7 @@ fn a_client_whose_body_is_here_or_too_large_is_not_told_to_go_on() {
     let server = TestServer::start();
     let asking = |length| {
         format!(
-            "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+            "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
         )
     };
     assert_eq!(status(&server, asking("5") + "hello"), 200);
@@ -329,7 +338,7 @@ fn another_expectation_is_417() {
     let server = TestServer::start();
     let (status, error) = refused(
         &server,
-        "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: the-unexpected\r\n\r\n",
+        "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: the-unexpected\r\n\r\n",
     );
     assert_eq!(status, 417);
     assert!(error.contains("100-continue"), "{error}");
@@ -347,8 +356,8 @@ fn a_request_that_is_not_whole_in_time_is_408() {
     let server = hurried();
     for part in [
         "G",
-        "GET /weigh HTTP/1.1\r\nHost: x\r\n",
-        "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell",
+        "GET /weigh HTTP/1.1\r\nHost: localhost\r\n",
+        "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhell",
     ] {
         let (status, error) = refused(&server, part);
         assert_eq!(status, 408, "{part:?}");
@@ -359,7 +368,7 @@ fn a_request_that_is_not_whole_in_time_is_408() {
 #[test]
 fn a_byte_now_and_then_does_not_buy_more_time() {
     let server = hurried();
-    let mut client = server.ask("GET /weigh HTTP/1.1\r\nHost: x\r\nX: ");
+    let mut client = server.ask("GET /weigh HTTP/1.1\r\nHost: localhost\r\nX: ");
     let mut sent = 0;
     wait_until("an answer", || {
         client.send("x");
@@ -393,7 +402,7 @@ fn each_request_has_its_own_time() {
         let begun = Instant::now();
         client.send("GET /weigh HTTP/1.1\r\n");
         nothing_for_a_moment(&mut client);
-        client.send("Host: x\r\n\r\n");
+        client.send("Host: localhost\r\n\r\n");
         if client.read_answer().0.status != 200 {
             assert!(begun.elapsed() >= limit, "its time was not over yet");
             client = server.connect();
@@ -466,7 +475,7 @@ fn a_client_that_leaves_in_the_middle_of_a_request_gets_no_answer() {
     let server = TestServer::start();
     for part in [
         "GET /we",
-        "POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell",
+        "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhell",
     ] {
         let mut client = server.ask(part);
         client.half_close();
@@ -479,7 +488,7 @@ fn a_client_that_leaves_in_the_middle_of_a_request_gets_no_answer() {
 #[test]
 fn connection_close_makes_the_answer_the_last_one() {
     let server = TestServer::start();
-    let close = "GET /weigh HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Close\r\n\r\n";
+    let close = "GET /weigh HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive, Close\r\n\r\n";
     let mut client = server.ask(&(close.to_string() + &get("/weigh")));
     let (head, _) = client.read_answer();
     assert_eq!(head.header("Connection"), Some("close"));
@@ -505,9 +514,9 @@ fn http_1_0_gets_one_answer_which_says_so() {
 #[test]
 fn head_gets_the_head_that_get_would_get() {
     let server = TestServer::start();
-    let mut client = server.ask("HEAD /ports HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut client = server.ask("HEAD /ports HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let head = client.read_head();
-    client.send("GET /ports HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.send("GET /ports HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let (same, body) = client.read_answer();
     assert_eq!(head.status, 200);
     for name in ["Content-Type", "Content-Length", "Cache-Control"] {
@@ -519,7 +528,7 @@ fn head_gets_the_head_that_get_would_get() {
 #[test]
 fn a_refused_head_has_no_body_either() {
     let server = TestServer::start();
-    let mut client = server.ask("HEAD /polling HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut client = server.ask("HEAD /polling HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let head = client.read_head();
     assert_eq!(head.status, 405);
     assert_eq!(head.header("Allow"), Some("GET, POST"));
@@ -541,7 +550,9 @@ fn a_method_that_is_not_for_this_path_is_405_with_those_that_are() {
         ("BREW", "/polling", "GET, POST"),
         ("get", "/polling", "GET, POST"), // methods have case
     ] {
-        client.send(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        client.send(format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        ));
         let (head, body) = client.read_answer();
         assert_eq!(head.status, 405, "{method} {path}");
         assert_eq!(head.header("Allow"), Some(allow), "{method} {path}");
@@ -559,7 +570,9 @@ fn options_tells_the_methods() {
         ("/publish", "POST"),
         ("*", "GET, HEAD"),
     ] {
-        client.send(format!("OPTIONS {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        client.send(format!(
+            "OPTIONS {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        ));
         let head = client.read_head();
         assert_eq!(head.status, 204);
         assert_eq!(head.header("Allow"), Some(allow));
@@ -569,7 +582,7 @@ fn options_tells_the_methods() {
 #[test]
 fn an_answer_that_has_no_content_has_no_length_either() {
     let server = TestServer::start();
-    let mut client = server.ask("OPTIONS /polling HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut client = server.ask("OPTIONS /polling HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let head = client.read_head();
     assert_eq!(head.status, 204);
     assert_eq!(head.header("Content-Length"), None, "RFC 9110 section 8.6");
@@ -578,7 +591,7 @@ fn an_answer_that_has_no_content_has_no_length_either() {
     let (head, _) = client.read_answer();
     let version = head.header("ETag").expect("a version");
     client.send(format!(
-        "GET /source/lib.rs HTTP/1.1\r\nHost: x\r\nIf-None-Match: {version}\r\n\r\n"
+        "GET /source/lib.rs HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {version}\r\n\r\n"
     ));
     let head = client.read_head();
     assert_eq!(head.status, 304);
@@ -658,9 +671,58 @@ fn names_of_this_machine_are_the_same_machine() {
 #[test]
 fn a_page_of_this_very_address_needs_no_port_of_ours() {
     let server = TestServer::start();
-    let origin = "http://comet.example:1234"; // behind a proxy, say
-    let head = from_origin(&server, "POST /publish", "comet.example:1234", origin);
+    let origin = "http://192.168.1.5:1234"; // a port of a container's host, say
+    let head = from_origin(&server, "POST /publish", "192.168.1.5:1234", origin);
     assert_eq!(head.status, 200);
+}
+
+#[test]
+fn a_name_that_is_not_ours_is_refused_whatever_it_points_at() {
+    let server = TestServer::start();
+    for host in [
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example:8080",
+        "1.2.3.4x",
+        "[::1].evil.example",
+        "",
+    ] {
+        for target in ["/", "/polling", "/websocket", "/source/lib.rs"] {
+            let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let (head, body) = server.ask(&request).read_answer();
+            assert_eq!(head.status, 421, "{host:?} {target}");
+            assert!(body.contains("--allow-origin"), "{body}");
+        }
+    }
+}
+
+#[test]
+fn every_address_and_localhost_are_ours() {
+    let server = TestServer::start();
+    for host in [
+        "localhost",
+        "LocalHost:1",
+        "127.0.0.1:8080",
+        "192.168.1.5",
+        "[::1]:8080",
+        "[fe80::1]",
+    ] {
+        let request = format!("GET /polling HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(server.ask(&request).read_answer().0.status, 200, "{host}");
+    }
+}
+
+#[test]
+fn a_name_that_was_named_is_ours() {
+    let mut settings = settings();
+    settings.allow_origins = vec!["http://comet.example:8080".to_string()];
+    let server = TestServer::with(settings);
+    let ask =
+        |host| from_origin(&server, "POST /publish", host, "http://comet.example:8080").status;
+    assert_eq!(ask("comet.example:8080"), 200);
+    assert_eq!(ask("COMET.example"), 200);
+    assert_eq!(ask("other.example"), 421);
 }
 
 #[test]
@@ -700,7 +762,7 @@ fn a_foreign_page_may_neither_publish_nor_open_a_websocket() {
 fn the_refusal_tells_how_to_allow_the_origin() {
     let server = TestServer::start();
     let mut client = server.ask(
-        "POST /publish HTTP/1.1\r\nHost: x\r\nOrigin: http://example.com\r\nContent-Length: 1\r\n\r\n1",
+        "POST /publish HTTP/1.1\r\nHost: localhost\r\nOrigin: http://example.com\r\nContent-Length: 1\r\n\r\n1",
     );
     let (_, body) = client.read_answer();
     let error = json(&body)["error"].to_string();

@@ -191,7 +191,7 @@ fn post_works_as_get_does_and_other_methods_are_refused() {
         .read_chunked_answer();
     assert_eq!(head.status, 200);
     let (head, _) = server
-        .ask("DELETE /long-polling HTTP/1.1\r\nHost: x\r\n\r\n")
+        .ask("DELETE /long-polling HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .read_answer();
     assert_eq!(head.status, 405);
     assert_eq!(head.header("Allow"), Some("GET, POST"));

@@ -183,7 +183,7 @@ fn post_works_as_get_does_and_other_methods_are_refused() {
     let id = server.publish("chat", "one");
     let mut client = server.ask(&post("/polling?since=-1", "ignored"));
     assert_eq!(ids(&json(&client.read_answer().1)), [id]);
-    client.send("DELETE /polling HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.send("DELETE /polling HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let (head, body) = client.read_answer();
     assert_eq!(head.status, 405);
     assert_eq!(head.header("Allow"), Some("GET, POST"));
