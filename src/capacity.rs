@@ -4,9 +4,10 @@ use procfs::process::Process;
 use procfs::sys::{kernel, vm};
 use rlimit::Resource;
 
-/// Descriptors kept for what is not a connection: listeners, the desk, the doorbell, files.
+/// Descriptors kept for what is not a connection: listeners, the desk, the doorbell, files. (Of a
+/// small limit, half.)
 const SPARE_FILES: u64 = 64;
-/// Threads kept for what is not a connection, and for the rest of the machine.
+/// Threads kept for what is not a connection, and for the rest of the machine. (Of a small limit, half.)
 const SPARE_THREADS: u64 = 256;
 /// Memory mappings of one thread: its stack and its signal stack, each with a guard page.
 const MAPS_PER_THREAD: u64 = 4;
@@ -32,11 +33,11 @@ pub fn measure() -> Capacity {
     let rooms = [
         (
             "open files (ulimit -n)",
-            open_files.saturating_sub(SPARE_FILES),
+            open_files - SPARE_FILES.min(open_files / 2),
         ),
         (
             "threads (kernel.threads-max, kernel.pid_max, ulimit -u)",
-            threads.saturating_sub(SPARE_THREADS),
+            threads - SPARE_THREADS.min(threads / 2),
         ),
         (
             "memory mappings (vm.max_map_count)",

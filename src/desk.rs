@@ -12,6 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use log::{debug, warn};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -24,11 +25,14 @@ use crate::http::{self, Answer, make_header};
 use crate::meter::Count;
 use crate::server::cannot_listen;
 
+/// How often the desk looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// The desk's listener, and its end.
 #[derive(Clone)]
 pub struct Desk {
     pub address: SocketAddr,
-    server: Arc<tiny_http::Server>,
+    listener: Arc<TcpListener>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -46,39 +50,56 @@ impl Desk {
         }
         let listener =
             TcpListener::bind(address).map_err(|error| cannot_listen("--desk", address, &error))?;
-        let address = listener.local_addr()?;
-        // tiny_http's own threads have no names: they inherit the name of the thread that makes them.
-        let maker = thread::Builder::new().name("desk".to_string());
-        let made = maker
-            .spawn(move || tiny_http::Server::from_listener(listener, None))?
-            .join();
-        match made {
-            Ok(Ok(server)) => Ok(Desk {
-                address,
-                server: Arc::new(server),
-                stopped: Arc::default(),
-            }),
-            _ => Err(io::Error::other("the desk does not start: try --desk off")),
-        }
+        Ok(Desk {
+            address: listener.local_addr()?,
+            listener: Arc::new(listener),
+            stopped: Arc::default(),
+        })
     }
 
     /// Ends [`desk_thread`].
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        self.server.unblock();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// A tiny_http server on our listener. Its own threads have no names of their own: they inherit
+    /// that of the thread which makes it.
+    fn serve(&self) -> io::Result<tiny_http::Server> {
+        let listener = self.listener.try_clone()?;
+        tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)
     }
 }
 
-/// One request after the other, each answered at once.
+/// The desk's own thread. A `tiny_http::Server` ends at the first `accept` that fails (no descriptors
+/// left, say); then a new one takes its place.
 pub fn desk_thread(desk: &Desk, shared: &Shared) {
-    for request in desk.server.incoming_requests() {
-        if desk.stopped.load(Ordering::SeqCst) {
-            return;
+    let mut in_trouble = false;
+    while !desk.is_stopped() {
+        if let Ok(server) = desk.serve() {
+            answer_requests(&server, desk, shared);
         }
-        answer(request, shared);
+        if !desk.is_stopped() {
+            if !in_trouble {
+                warn!("the desk cannot accept; waiting for room");
+            }
+            in_trouble = true;
+            thread::sleep(LOOK);
+        }
     }
-    if !desk.stopped.load(Ordering::SeqCst) {
-        warn!("the desk's listener has failed; the comet ports go on without it");
+}
+
+/// One request after the other, each answered at once, until the desk or its server ends.
+fn answer_requests(server: &tiny_http::Server, desk: &Desk, shared: &Shared) {
+    while !desk.is_stopped() {
+        match server.recv_timeout(LOOK) {
+            Ok(Some(request)) => answer(request, shared),
+            Ok(None) => {}
+            Err(_) => return,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! prints itself. The reading is ours, because a server for held connections has to know at every
 //! moment who may send how much, and for how long.
 
-use std::io::{self, Cursor, ErrorKind, Read};
+use std::io::{self, Cursor, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -258,8 +258,9 @@ fn read_body(
     deadline: Instant,
 ) -> Result<bool, Failure> {
     let length = body_length(request)?;
-    if inbox.len() < length {
-        expect_continue(socket, request)?;
+    if expects_continue(request)? && inbox.len() < length {
+        let mut writer = socket;
+        writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
     while inbox.len() < length {
         if !read_more(socket, inbox, deadline)? {
@@ -307,18 +308,12 @@ fn parse_length(length: &str) -> Result<usize, Refusal> {
 
 /// A client that sent `Expect: 100-continue` waits for a word before it sends the body
 /// (RFC 9110 section 10.1.1).
-fn expect_continue(socket: &TcpStream, request: &Request) -> Result<(), Failure> {
+fn expects_continue(request: &Request) -> Result<bool, Refusal> {
     match request.header("Expect") {
-        None => Ok(()),
-        Some(_) if request.version == HTTPVersion(1, 0) => Ok(()), // it doesn't know the answer
-        Some(expectation) if expectation.eq_ignore_ascii_case("100-continue") => {
-            let mut writer = socket;
-            Ok(io::Write::write_all(
-                &mut writer,
-                b"HTTP/1.1 100 Continue\r\n\r\n",
-            )?)
-        }
-        Some(_) => Err(refuse(417, "the only expectation met here is 100-continue").into()),
+        None => Ok(false),
+        Some(_) if request.version == HTTPVersion(1, 0) => Ok(false), // it doesn't know the answer
+        Some(expectation) if expectation.eq_ignore_ascii_case("100-continue") => Ok(true),
+        Some(_) => Err(refuse(417, "the only expectation met here is 100-continue")),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use comet::capacity;
 use comet::event::unix_time;
-use comet::server::Server;
+use comet::server::{self, Server};
 use comet::settings::{Limits, Settings};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use log::{error, info};
@@ -110,6 +110,7 @@ impl CommandLine {
 fn main() -> ExitCode {
     let settings = CommandLine::parse().settings();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    server::log_panics();
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -82,9 +82,9 @@ pub const ROUTES: [Route; 14] = [
 ///
 /// # Errors
 /// When the connection is no good any more.
-pub fn answer(request: &Request, conn: &mut Connection) -> io::Result<()> {
+pub fn answer(routes: &[Route], request: &Request, conn: &mut Connection) -> io::Result<()> {
     let shared = conn.shared.clone();
-    let (index, route) = find(&request.path);
+    let (index, route) = find(routes, &request.path);
     debug!(
         "{} {} on connection {}",
         request.method, request.path, conn.number
@@ -119,14 +119,14 @@ fn run_technique(
     (route.technique)(request, conn, hub)
 }
 
-/// The row for a path, and its number.
-fn find(path: &str) -> (usize, &'static Route) {
+/// The row for a path, and its number; the last row if no other fits.
+fn find<'a>(routes: &'a [Route], path: &str) -> (usize, &'a Route) {
     let fits = |route: &Route| match route.path.ends_with('/') {
         true => path.starts_with(route.path),
         false => path == route.path,
     };
-    let index = ROUTES.iter().position(fits).unwrap_or(ROUTES.len() - 1);
-    (index, &ROUTES[index])
+    let index = routes.iter().position(fits).unwrap_or(routes.len() - 1);
+    (index, &routes[index])
 }
 
 fn check_method(route: &Route, request: &Request) -> Result<(), Refusal> {

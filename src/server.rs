@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use log::{debug, info, warn};
+use log::{debug, error, info, warn};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::connection::{Connection, Shared};
@@ -18,8 +18,9 @@ use crate::failure::{Failure, refuse};
 use crate::http::{self, Incoming};
 use crate::hub::Hub;
 use crate::meter::Meter;
+use crate::routes::{self, ROUTES, Route};
 use crate::settings::Settings;
-use crate::{baseball, capacity, desk, policy_file, routes};
+use crate::{baseball, capacity, desk, policy_file};
 
 /// How many connections may wait to be accepted. (The standard library asks for 128; of a burst of
 /// thousands, most would then wait for their SYN to be sent again.)
@@ -47,6 +48,11 @@ impl Server {
     /// # Errors
     /// When an address can't be listened on: the message names it and says what to do.
     pub fn start(settings: Settings) -> io::Result<Server> {
+        Server::start_with(settings, &ROUTES)
+    }
+
+    /// The same, with another table of routes.
+    pub fn start_with(settings: Settings, routes: &'static [Route]) -> io::Result<Server> {
         let listeners = settings
             .listen
             .iter()
@@ -56,7 +62,7 @@ impl Server {
         let addresses = addresses.collect::<io::Result<Vec<_>>>()?;
         let desk = settings.desk.map(desk::Desk::open).transpose()?;
         let desk_address = desk.as_ref().map(|desk| desk.address);
-        let shared = Arc::new(share(settings, &addresses, desk_address)?);
+        let shared = Arc::new(share(settings, routes, &addresses, desk_address)?);
         let (game, game_ends) = bounded(0);
         let mut server = Server {
             addresses,
@@ -67,11 +73,15 @@ impl Server {
             desk,
             threads: Vec::new(),
         };
-        server.start_threads(game_ends)?;
+        server.start_threads(routes, game_ends)?;
         Ok(server)
     }
 
-    fn start_threads(&mut self, game_ends: Receiver<()>) -> io::Result<()> {
+    fn start_threads(
+        &mut self,
+        routes: &'static [Route],
+        game_ends: Receiver<()>,
+    ) -> io::Result<()> {
         let doorbell = self.shared.doorbell.clone();
         self.spawn("doorbell", move || doorbell_thread(&doorbell))?;
         let shared = self.shared.clone();
@@ -89,7 +99,9 @@ impl Server {
         {
             let (shared, numbers) = (self.shared.clone(), numbers.clone());
             let name = format!("accept-{}", address.port());
-            self.spawn(&name, move || accept_loop(&listener, &shared, &numbers))?;
+            self.spawn(&name, move || {
+                accept_loop(&listener, routes, &shared, &numbers)
+            })?;
         }
         Ok(())
     }
@@ -124,6 +136,7 @@ impl Server {
 
 fn share(
     settings: Settings,
+    routes: &[Route],
     addresses: &[SocketAddr],
     desk: Option<SocketAddr>,
 ) -> io::Result<Shared> {
@@ -132,7 +145,7 @@ fn share(
         "room for {} connections; what ends it first: {}",
         room.connections, room.set_by
     );
-    let names: Vec<&'static str> = routes::ROUTES.iter().map(|route| route.name).collect();
+    let names: Vec<&'static str> = routes.iter().map(|route| route.name).collect();
     Ok(Shared {
         max_connections: settings.max_connections.unwrap_or(room.connections),
         capacity: room,
@@ -170,31 +183,35 @@ pub fn cannot_listen(option: &str, address: SocketAddr, error: &io::Error) -> io
     io::Error::new(error.kind(), message)
 }
 
-/// Accepts for as long as the server runs. A failed accept (no descriptors left, say) is logged
-/// once; then it is tried again until there is room.
-fn accept_loop(listener: &TcpListener, shared: &Arc<Shared>, numbers: &AtomicU64) {
+/// Accepts for as long as the server runs. When there is no room for another connection (no descriptor
+/// left, no thread), the log says so once; then it is tried again until there is.
+fn accept_loop(
+    listener: &TcpListener,
+    routes: &'static [Route],
+    shared: &Arc<Shared>,
+    numbers: &AtomicU64,
+) {
     let mut in_trouble = false;
     loop {
         let accepted = listener.accept();
         if shared.closing.load(Ordering::SeqCst) {
             return;
         }
-        match accepted {
-            Ok((socket, peer)) => {
-                in_trouble = false;
+        let admitted = match accepted {
+            Ok((socket, _)) => {
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
-                debug!("connection {number} from {peer}");
-                admit(socket, number, shared);
+                admit(socket, number, routes, shared)
             }
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
             Err(error) => {
-                if !in_trouble {
-                    warn!("cannot accept: {error}; waiting for room");
-                }
-                in_trouble = true;
-                thread::sleep(Duration::from_millis(50));
+                thread::sleep(Duration::from_millis(50)); // it would fail again at once
+                Err(error)
             }
+        };
+        if let (Err(error), false) = (&admitted, in_trouble) {
+            warn!("no room for another connection: {error}; trying again");
         }
+        in_trouble = admitted.is_err();
     }
 }
 
@@ -210,7 +227,15 @@ impl Drop for Admission {
 }
 
 /// Gives the connection its thread; or, when there is no room, an answer that says so.
-fn admit(socket: TcpStream, number: u64, shared: &Arc<Shared>) {
+///
+/// # Errors
+/// When the machine has no thread for it. (That all connections are taken is no error.)
+fn admit(
+    socket: TcpStream,
+    number: u64,
+    routes: &'static [Route],
+    shared: &Arc<Shared>,
+) -> io::Result<()> {
     let socket = Arc::new(socket);
     let before = shared.meter.connections.fetch_add(1, Ordering::SeqCst);
     let admission = Admission {
@@ -218,7 +243,7 @@ fn admit(socket: TcpStream, number: u64, shared: &Arc<Shared>) {
     };
     if before >= shared.max_connections {
         turn_away(&socket);
-        return;
+        return Ok(());
     }
     let (ours, theirs) = (socket.clone(), shared.clone());
     let thread = thread::Builder::new()
@@ -226,12 +251,12 @@ fn admit(socket: TcpStream, number: u64, shared: &Arc<Shared>) {
         .stack_size(STACK)
         .spawn(move || {
             let _admission = admission;
-            accepted_connection(number, ours, theirs);
+            accepted_connection(number, ours, theirs, routes);
         });
-    if let Err(error) = thread {
-        warn!("no thread for connection {number}: {error}");
+    if thread.is_err() {
         turn_away(&socket);
     }
+    thread.map(|_| ())
 }
 
 /// Answers 503 without a thread and without waiting: a new socket takes these few bytes at once.
@@ -253,9 +278,9 @@ fn turn_away(socket: &TcpStream) {
 }
 
 /// The whole life of one connection, and of its thread.
-fn accepted_connection(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>) {
+fn accepted_connection(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>, routes: &[Route]) {
     let ended = Connection::new(number, socket, shared).and_then(|mut conn| {
-        let ended = answer_requests(&mut conn);
+        let ended = answer_requests(&mut conn, routes);
         conn.linger();
         ended
     });
@@ -265,10 +290,10 @@ fn accepted_connection(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>)
 }
 
 /// Answers one request after the other, until one of both sides has had enough.
-fn answer_requests(conn: &mut Connection) -> io::Result<()> {
+fn answer_requests(conn: &mut Connection, routes: &[Route]) -> io::Result<()> {
     while conn.stays_open() {
         match conn.next_request() {
-            Ok(Incoming::Request(request)) => routes::answer(&request, conn)?,
+            Ok(Incoming::Request(request)) => routes::answer(routes, &request, conn)?,
             Ok(Incoming::PolicyFile) => return policy_file::answer(conn),
             Ok(Incoming::EmptyLine) => {}
             Ok(Incoming::Nothing) => return Ok(()),
@@ -302,4 +327,12 @@ fn baseball_thread(shared: &Shared, ends: &Receiver<()>) {
             return;
         }
     }
+}
+
+/// Has every panic logged, with the name that its thread had at that moment.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let name = nix::sys::prctl::get_name().unwrap_or_default();
+        error!("thread {} ended: {panic}", name.to_string_lossy());
+    }));
 }

@@ -134,6 +134,43 @@ fn a_second_interrupt_ends_it_at_once() {
 }
 
 #[test]
+fn it_ends_well_with_a_thousand_held_connections() {
+    let running = Running::start(ANY, 3);
+    let ask = |target: &str| {
+        let mut client = Client::to(running.addresses[0]);
+        client.send(get(target));
+        client
+    };
+    let targets = [
+        "/long-polling",
+        "/xhr-streaming",
+        "/multipart-streaming",
+        "/event-source",
+        "/forever-frame",
+    ];
+    let mut clients: Vec<(usize, Client)> =
+        (0..1000).map(|n| (n % 5, ask(targets[n % 5]))).collect();
+    for (_, client) in &mut clients {
+        assert_eq!(client.read_head().status, 200);
+    }
+    running.signal(Signal::SIGTERM);
+    let ends = [
+        "0\r\n\r\n",
+        "0\r\n\r\n",
+        "--comet--\r\n\r\n0\r\n\r\n",
+        "0\r\n\r\n",
+        "0\r\n\r\n",
+    ];
+    for (kind, client) in &mut clients {
+        let end = client.read_to_end();
+        assert!(end.ends_with(ends[*kind]), "{}: {end:?}", targets[*kind]);
+    }
+    drop(clients);
+    let (status, log) = running.wait();
+    assert!(status.success(), "{status} {log}");
+}
+
+#[test]
 fn the_same_seed_plays_the_same_game() {
     let play = || {
         let running = Running::start(

@@ -1,0 +1,223 @@
+//! The cap holds, and the accept loop survives a machine that has no more room. Each test runs the real
+//! program under limits of its own, so each needs `prlimit`.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::{Client, get, json, post, wait_until};
+
+/// A comet under a limit, and where it listens.
+struct Limited {
+    child: Child,
+    address: SocketAddr,
+    desk: SocketAddr,
+}
+
+impl Limited {
+    fn start(mut command: Command) -> Limited {
+        let ports = ["--listen", "127.0.0.1:0", "--desk", "127.0.0.1:0"];
+        command
+            .args(ports)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null());
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("the program starts");
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        let lines: Vec<String> = out
+            .lines()
+            .take(2)
+            .map(|line| line.expect("UTF-8"))
+            .collect();
+        let address = |line: &String| {
+            let (_, address) = line.split_once("http://").expect("an address");
+            address.trim_end_matches('/').parse().expect("an address")
+        };
+        Limited {
+            address: address(&lines[0]),
+            desk: address(&lines[1]),
+            child,
+        }
+    }
+
+    fn hold(&self) -> Client {
+        let mut client = Client::to(self.address);
+        client.send(get("/long-polling"));
+        client
+    }
+
+    fn stats(&self) -> serde_json::Value {
+        let mut client = Client::to(self.desk);
+        client.send(get("/stats"));
+        json(&client.read_answer().1)
+    }
+
+    /// Ends it, and answers with its log.
+    fn end(mut self) -> String {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).expect("it is running");
+        let mut log = String::new();
+        let mut stderr = self.child.stderr.take().expect("piped");
+        stderr.read_to_string(&mut log).expect("UTF-8");
+        assert!(self.child.wait().expect("it ends").success(), "{log}");
+        log
+    }
+}
+
+/// `prlimit LIMIT comet …`
+fn under(limit: &str) -> Command {
+    let mut command = Command::new("prlimit");
+    command.arg(limit).arg(env!("CARGO_BIN_EXE_comet"));
+    command
+}
+
+fn warnings(log: &str) -> Vec<&str> {
+    log.lines()
+        .filter(|line| line.contains("no room for another connection"))
+        .collect()
+}
+
+#[test]
+fn the_default_cap_comes_from_the_machines_limits_and_the_log_says_which() {
+    if !support::has("prlimit", "apt-get install util-linux") {
+        return;
+    }
+    let comet = Limited::start(under("--nofile=100:200"));
+    let limits = comet.stats()["limits"].clone();
+    assert_eq!(
+        limits["open_files"], 200,
+        "the soft limit is raised to the hard one"
+    );
+    let cap = limits["connections"].as_u64().expect("a number");
+    assert!(
+        (100..200).contains(&cap),
+        "{cap} connections fit into 200 descriptors"
+    );
+    let held: Vec<Client> = (0..cap).map(|_| comet.hold()).collect();
+    wait_until("all held", || comet.stats()["held"] == cap);
+    let (head, _) = Client::to(comet.address).read_answer();
+    assert_eq!(
+        head.status, 503,
+        "at the cap, not at the end of the descriptors"
+    );
+    assert_eq!(head.header("Retry-After"), Some("5"));
+    drop(held);
+    wait_until("all gone", || comet.stats()["held"] == 0);
+    let log = comet.end();
+    assert!(
+        log.contains(&format!("room for {cap} connections")),
+        "{log}"
+    );
+    assert!(log.contains("open files (ulimit -n)"), "{log}");
+    assert!(warnings(&log).is_empty(), "{log}");
+}
+
+#[test]
+fn the_accept_loop_survives_the_end_of_the_descriptors() {
+    if !support::has("prlimit", "apt-get install util-linux") {
+        return;
+    }
+    let mut command = under("--nofile=64:64");
+    command.args(["--max-connections", "1000"]); // more than there is room for
+    let comet = Limited::start(command);
+    // The kernel accepts for it, up to its backlog: those that it can't accept wait.
+    let mut clients: Vec<Client> = (0..100).map(|_| comet.hold()).collect();
+    let served = |clients: &mut Vec<Client>| {
+        let silent = clients.iter_mut().map(|client| client.is_silent());
+        silent.filter(|silent| !silent).count()
+    };
+    wait_until("some are held, and some wait", || {
+        served(&mut clients) >= 40
+    });
+    assert!(served(&mut clients) < 100);
+    clients.drain(..90); // room comes back
+    for client in &mut clients {
+        assert_eq!(
+            client.read_head().status,
+            200,
+            "those that waited are served"
+        );
+    }
+    let mut publisher = Client::to(comet.address);
+    publisher.send(post("/publish", "to those who waited"));
+    let id = json(&publisher.read_answer().1)["id"].clone();
+    for client in &mut clients {
+        assert_eq!(json(&client.read_chunk())["next"], id);
+    }
+    assert_eq!(
+        comet.stats()["limits"]["open_files"],
+        64,
+        "the desk is back, too"
+    );
+    drop(clients);
+    let log = comet.end();
+    assert!(
+        !warnings(&log).is_empty() && warnings(&log).len() < 10,
+        "said, but not at each try: {log}"
+    );
+}
+
+#[test]
+fn the_accept_loop_survives_the_end_of_the_threads() {
+    if !support::has("prlimit", "apt-get install util-linux") {
+        return;
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return support::skip("not root: the limit would count all of this user's threads");
+    }
+    // The limit counts threads by user, and not root's: so it runs as a user that nobody else is, a copy
+    // of the program that this user may read.
+    let program = Copied::new();
+    let mut command = Command::new("prlimit");
+    command
+        .args(["--nproc=60:60"])
+        .arg(&program.path)
+        .args(["--max-connections", "1000"]);
+    command.uid(60_123).gid(60_123).current_dir("/");
+    let comet = Limited::start(command);
+    let mut clients: Vec<Client> = (0..100).map(|_| comet.hold()).collect();
+    let heads: Vec<u16> = clients
+        .iter_mut()
+        .map(|client| client.read_head().status)
+        .collect();
+    let held = heads.iter().filter(|status| **status == 200).count();
+    let refused = heads.iter().filter(|status| **status == 503).count();
+    assert!(
+        held >= 20 && refused >= 20 && held + refused == 100,
+        "{heads:?}"
+    );
+    drop(clients);
+    wait_until("room again", || comet.stats()["connections"] == 0);
+    let mut client = comet.hold();
+    assert_eq!(client.read_head().status, 200);
+    drop(client);
+    let log = comet.end();
+    assert_eq!(warnings(&log).len(), 1, "said once: {log}");
+}
+
+/// The program in a folder of its own, until the test ends.
+struct Copied {
+    folder: PathBuf,
+    path: PathBuf,
+}
+
+impl Copied {
+    fn new() -> Copied {
+        let folder = std::env::temp_dir().join(format!("comet-limits-{}", std::process::id()));
+        let path = folder.join("comet");
+        std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+        std::fs::copy(env!("CARGO_BIN_EXE_comet"), &path).expect("copied");
+        Copied { folder, path }
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
