@@ -65,6 +65,8 @@ pub struct Connection {
     /// Set while the thread sleeps, or may.
     watch: Option<Watch>,
     held: Option<Held>,
+    /// When the next request must have begun. An empty line before it buys no time.
+    idle_until: Instant,
     count: Arc<Count>,
     /// The origin that may read the answer (`Access-Control-Allow-Origin`).
     pub reader_origin: Option<String>,
@@ -75,8 +77,9 @@ pub struct Connection {
     answering: bool,
 }
 
-/// How much of the next request is read while one is held.
-const MAX_INBOX: usize = http::MAX_HEAD;
+/// How much of what comes while a request is held is kept: one whole request. Whoever sends more than
+/// that without waiting for the answer is let go: not to read on would be not to hear it hang up, either.
+const MAX_INBOX: usize = http::MAX_HEAD + http::MAX_BODY;
 
 impl Connection {
     /// A connection just accepted: no waiting for full packets (`TCP_NODELAY`), a limit on writes
@@ -88,6 +91,7 @@ impl Connection {
         SockRef::from(&*socket).set_tcp_user_timeout(unacknowledged)?;
         Ok(Connection {
             number,
+            idle_until: Instant::now() + shared.settings.limits.idle,
             count: shared.meter.counts[0].clone(),
             shared,
             socket,
@@ -131,11 +135,15 @@ impl Connection {
 
     /// Waits for a request's first byte. `false`: none will come.
     fn request_begins(&mut self) -> io::Result<bool> {
+        let left = self.idle_until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
         if !self.inbox.is_empty() || self.read_what_came()? {
             return Ok(true);
         }
         self.rename("idle");
-        self.sleep_at_most(self.shared.settings.limits.idle)?;
+        self.sleep_at_most(left)?;
         let wake = self.wait(&mut Seat::nowhere());
         self.watch = None;
         Ok(matches!(wake, Wake::Bytes))
@@ -156,6 +164,7 @@ impl Connection {
     pub fn release(&mut self) {
         self.watch = None;
         self.held = None;
+        self.idle_until = Instant::now() + self.shared.settings.limits.idle;
     }
 
     /// May another request follow on this connection?
@@ -240,12 +249,9 @@ impl Connection {
     /// alarm, nothing.
     fn look_at_socket(&mut self, watch: &Watch) -> Option<Wake> {
         let bytes = self.read_what_came();
-        let asked = match self.inbox.len() {
-            0..MAX_INBOX => watch.ask_again(),
-            _ => Ok(()), // enough for now: what else comes stays in the kernel
-        };
+        let asked = watch.ask_again();
         match (bytes, asked) {
-            (Ok(true), Ok(())) => Some(Wake::Bytes),
+            (Ok(true), Ok(())) if self.inbox.len() <= MAX_INBOX => Some(Wake::Bytes),
             (Ok(false), Ok(())) => None,
             _ => Some(Wake::HungUp),
         }
@@ -412,6 +418,10 @@ impl Write for Connection {
         loop {
             match (&*self.socket).write(bytes) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The write limit is over. (tungstenite would take `WouldBlock` for "later".)
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(ErrorKind::TimedOut.into());
+                }
                 Err(error) => return Err(error),
                 Ok(count) => {
                     add(&self.count.bytes_out, count);

@@ -1,7 +1,7 @@
 //! The server itself: an accept loop a listener, one named thread per connection, a cap on how many
 //! there may be, and a graceful end.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -274,7 +274,8 @@ fn turn_away(socket: &TcpStream) {
     let _ = socket.set_nonblocking(true);
     let _ = socket.write_all(&bytes);
     let _ = socket.shutdown(Shutdown::Write);
-    let _ = io::copy(&mut socket, &mut io::sink()); // what is left unread would reset the connection
+    // What is left unread would reset the connection; but nobody keeps us reading.
+    let _ = io::copy(&mut socket.take(http::MAX_HEAD as u64), &mut io::sink());
 }
 
 /// The whole life of one connection, and of its thread.
