@@ -253,7 +253,10 @@ impl Connection {
         match (bytes, asked) {
             (Ok(true), Ok(())) if self.inbox.len() <= MAX_INBOX => Some(Wake::Bytes),
             (Ok(false), Ok(())) => None,
-            _ => Some(Wake::HungUp),
+            _ => {
+                self.keep_alive = false; // the answer is cut short: no other may follow it
+                Some(Wake::HungUp)
+            }
         }
     }
 

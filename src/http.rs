@@ -198,6 +198,19 @@ fn refuse_head(error: httparse::Error) -> Refusal {
             refuse(431, format!("more than {MAX_HEADERS} headers: send fewer"))
         }
         httparse::Error::Version => refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here"),
+        httparse::Error::Token => refuse(
+            400,
+            "the request line must be a method, a target and HTTP/1.1, with one space between them",
+        ),
+        httparse::Error::HeaderName => refuse(
+            400,
+            "each header must be a line such as Name: value, with no space before the colon",
+        ),
+        httparse::Error::HeaderValue => refuse(
+            400,
+            "a header's value must not have control characters in it",
+        ),
+        httparse::Error::NewLine => refuse(400, "a line must end with CR LF, not with CR alone"),
         other => refuse(400, format!("the head is not valid HTTP/1.1: {other}")),
     }
 }
