@@ -294,9 +294,26 @@ impl Page {
         self.tab.send_character(text).expect("an input");
     }
 
-    /// Clicks into a field and writes a text in place of what is there.
+    /// Sets the focus, without pointing: what is above an element may grow before the mouse is there.
+    pub fn focus(&self, selector: &str) {
+        self.wait(&format!(
+            "(() => {{
+                const element = document.querySelector({selector:?});
+                element.focus();
+                return document.activeElement === element;
+            }})()"
+        ));
+    }
+
+    /// Switches a checkbox with the keyboard.
+    pub fn toggle(&self, selector: &str) {
+        self.focus(selector);
+        self.press(" ");
+    }
+
+    /// Writes a text into a field, in place of what is there.
     pub fn enter(&self, selector: &str, text: &str) {
-        self.click(selector);
+        self.focus(selector);
         self.js("document.activeElement.select()");
         self.write(text);
     }

@@ -512,3 +512,107 @@ impl Follower {
         }
     }
 }
+
+/// Runs a test whose choices are random, but the same for the same seed: that of `COMET_SEED`, or one
+/// from the clock. If the test fails, it says which it was.
+pub fn seeded<T>(test: impl FnOnce(fastrand::Rng) -> T) -> T {
+    let seed = match std::env::var("COMET_SEED") {
+        Ok(seed) => seed.parse().expect("COMET_SEED is a number"),
+        Err(_) => comet::event::unix_time().as_micros() as u64,
+    };
+    let test = std::panic::AssertUnwindSafe(|| test(fastrand::Rng::with_seed(seed)));
+    std::panic::catch_unwind(test).unwrap_or_else(|why| {
+        let why = why
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or(why.downcast_ref::<&str>().copied());
+        panic!("COMET_SEED={seed}: {}", why.unwrap_or("failed"));
+    })
+}
+
+/// A server where one has just been stopped, as after a restart.
+pub fn restarted(addresses: &[SocketAddr]) -> Server {
+    let mut started = None;
+    wait_until("the ports are free again", || {
+        let listen = addresses.to_vec();
+        started = Server::start(Settings {
+            listen,
+            ..settings()
+        })
+        .ok();
+        started.is_some()
+    });
+    started.expect("it has just been waited for")
+}
+
+/// A client on a socket made by the test, which may have wanted it different.
+impl From<TcpStream> for Client {
+    fn from(socket: TcpStream) -> Client {
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let buffer = Vec::new();
+        Client { socket, buffer }
+    }
+}
+
+/// Reads the messages out of what any stream sends, whatever stands between them (chunk sizes, script
+/// tags, frame heads), and follows them. It is quick, and looks at nothing but ids and gaps.
+pub struct StreamReader {
+    pub follower: Follower,
+    /// The id that the last gap told of, or 0.
+    pub last_gap: u64,
+    /// Come, but not yet a whole message's beginning.
+    rest: Vec<u8>,
+}
+
+impl StreamReader {
+    /// For a client that has seen the event with this id.
+    pub fn after(id: u64) -> StreamReader {
+        StreamReader {
+            follower: Follower::after(id),
+            last_gap: 0,
+            rest: Vec::new(),
+        }
+    }
+
+    pub fn hear(&mut self, bytes: &[u8]) {
+        /// All of a gap, or an event up to its id.
+        const LONGEST: usize = r#"{"gap":true,"next":1763802000123456}"#.len();
+        self.rest.extend_from_slice(bytes);
+        let rest = std::mem::take(&mut self.rest);
+        let mut at = 0;
+        while let Some(brace) = rest[at..].iter().position(|byte| *byte == b'{') {
+            at += brace;
+            if rest.len() - at < LONGEST {
+                self.rest = rest[at..].to_vec(); // perhaps it is not whole
+                return;
+            }
+            self.hear_message(&rest[at..at + LONGEST]);
+            at += 1;
+        }
+    }
+
+    /// The beginning of a message, or of something else in braces.
+    fn hear_message(&mut self, start: &[u8]) {
+        if let Some(id) = start.strip_prefix(br#"{"id":"#) {
+            self.follower.last += 1;
+            assert_eq!(number(id), self.follower.last, "the next event");
+        } else if let Some(next) = start.strip_prefix(br#"{"gap":true,"next":"#) {
+            self.last_gap = number(next);
+            self.follower
+                .hear(&serde_json::json!({"gap": true, "next": self.last_gap}));
+        }
+    }
+}
+
+/// The number that this begins with.
+fn number(text: &[u8]) -> u64 {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+}
+
+impl TestServer {
+    /// Makes sure that every connection made so far has been accepted: they are in turn.
+    pub fn accept_all(&self) {
+        self.get("/ports").read_answer();
+    }
+}

@@ -1,0 +1,235 @@
+//! Gives bytes to the request reader, cut into pieces as one likes, and checks what must hold
+//! whatever the bytes are. The tests and the fuzz targets share it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use comet::event::json_in_script;
+use comet::failure::Failure;
+use comet::http::{self, Incoming, MAX_BODY, MAX_HEAD, MAX_HEADERS, Request};
+use comet::hub::{Cursor, RING_EVENTS};
+use comet::settings::Limits;
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+/// How much the reader takes from a socket at a time.
+const READ: usize = 4096;
+
+/// What became of a stretch of bytes.
+#[derive(Debug)]
+pub enum Outcome {
+    Request(Request),
+    PolicyFile,
+    Refused(u16, String),
+}
+
+/// Reads requests until there are no more, or one is refused. Each piece is what one read of the
+/// socket brings; after the last comes the end.
+pub fn read_all(pieces: &[&[u8]]) -> Vec<Outcome> {
+    sent(pieces, |socket| {
+        let mut inbox = Vec::new();
+        let mut outcomes = Vec::new();
+        while let Some(outcome) = read_one(&socket, &mut inbox) {
+            let is_last = !matches!(outcome, Outcome::Request(_));
+            outcomes.push(outcome);
+            if is_last {
+                break;
+            }
+        }
+        outcomes
+    })
+}
+
+/// Reads the first request alone; answers with the bytes after it, too.
+pub fn read_first(pieces: &[&[u8]]) -> (Option<Outcome>, Vec<u8>) {
+    sent(pieces, |socket| {
+        let mut inbox = Vec::new();
+        let outcome = read_one(&socket, &mut inbox);
+        while read_packet(&socket, &mut inbox) {}
+        (outcome, inbox)
+    })
+}
+
+/// Reads what is sent by a thread beside.
+fn sent<T>(pieces: &[&[u8]], read: impl FnOnce(TcpStream) -> T) -> T {
+    let (ours, theirs) = pair();
+    thread::scope(|scope| {
+        scope.spawn(|| send(&theirs, pieces));
+        read(ours) // and drops it: the sender stops
+    })
+}
+
+/// Two ends of a connection that keeps packets apart: what is sent at once is read at once, and
+/// nothing with it. The reader knows no difference from TCP.
+fn pair() -> (TcpStream, TcpStream) {
+    let pair = Socket::pair(Domain::UNIX, Type::SEQPACKET, None);
+    let (ours, theirs) = pair.expect("a pair of sockets");
+    (ours.into(), theirs.into())
+}
+
+/// An error means that the reader wanted no more.
+fn send(mut socket: &TcpStream, pieces: &[&[u8]]) {
+    for packet in pieces.iter().flat_map(|piece| piece.chunks(READ)) {
+        if socket.write_all(packet).is_err() {
+            return;
+        }
+    }
+    let _ = socket.shutdown(Shutdown::Write);
+}
+
+/// The next outcome, checked; `None` at the end.
+fn read_one(socket: &TcpStream, inbox: &mut Vec<u8>) -> Option<Outcome> {
+    let outcome = read_any(socket, inbox);
+    outcome.inspect(check)
+}
+
+fn read_any(socket: &TcpStream, inbox: &mut Vec<u8>) -> Option<Outcome> {
+    while begins(socket, inbox) {
+        let read = http::read_request(socket, inbox, &patient());
+        assert!(inbox.len() < MAX_BODY + READ, "the inbox has its bounds");
+        match read {
+            Ok(Incoming::Request(request)) => return Some(Outcome::Request(request)),
+            Ok(Incoming::PolicyFile) => return Some(Outcome::PolicyFile),
+            Ok(Incoming::EmptyLine) => {}
+            Ok(Incoming::Nothing) => return None,
+            Err(Failure::Refused(refusal)) => {
+                return Some(Outcome::Refused(refusal.status, refusal.message));
+            }
+            Err(Failure::Lost(error)) => panic!("the sender is still there: {error}"),
+        }
+    }
+    None
+}
+
+/// Waits for a request's first byte, as a connection does. `false`: none will come.
+fn begins(socket: &TcpStream, inbox: &mut Vec<u8>) -> bool {
+    !inbox.is_empty() || read_packet(socket, inbox)
+}
+
+/// One read, with room for a whole packet: what doesn't fit would be lost. `false` at the end.
+fn read_packet(mut socket: &TcpStream, inbox: &mut Vec<u8>) -> bool {
+    let mut buffer = [0; READ];
+    loop {
+        match socket.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {} // the fuzzer's clock
+            read => {
+                let count = read.expect("bytes, or the end");
+                inbox.extend_from_slice(&buffer[..count]);
+                return count > 0;
+            }
+        }
+    }
+}
+
+/// No limit of time: here the bytes alone count.
+fn patient() -> Limits {
+    Limits {
+        request: Duration::from_secs(3600),
+        ..Limits::default()
+    }
+}
+
+/// However the bytes are cut, they are read as the same requests.
+pub fn check_cuts(bytes: &[u8], cuts: &[Vec<&[u8]>]) {
+    let whole = read_all(&[bytes]);
+    for pieces in cuts {
+        let cut = read_all(pieces);
+        assert_eq!(format!("{cut:?}"), format!("{whole:?}"), "cut differently");
+    }
+}
+
+/// Into pieces of this length.
+pub fn every(length: usize, bytes: &[u8]) -> Vec<&[u8]> {
+    bytes.chunks(length).collect()
+}
+
+fn check(outcome: &Outcome) {
+    match outcome {
+        Outcome::Request(request) => check_request(request),
+        Outcome::PolicyFile => {}
+        Outcome::Refused(status, message) => {
+            assert!((400..600).contains(status), "{status} is no refusal");
+            assert!(message.len() > 10, "{message:?} helps nobody");
+        }
+    }
+}
+
+/// Nothing of what the wire forbids gets through.
+fn check_request(request: &Request) {
+    assert!(request.head_bytes <= MAX_HEAD);
+    assert!(request.headers.len() <= MAX_HEADERS);
+    assert!(request.body.len() <= MAX_BODY);
+    assert!(request.path.starts_with('/') || request.path == "*");
+    let forbidden = |byte: u8| matches!(byte, b'\r' | b'\n' | b'\0');
+    assert!(
+        !request
+            .path
+            .bytes()
+            .any(|byte| forbidden(byte) || byte == b' ')
+    );
+    for header in &request.headers {
+        assert!(!header.value.as_str().bytes().any(forbidden));
+    }
+    check_topic(request);
+    if let Some(since) = request.parameter("since") {
+        check_cursor(since);
+    }
+    for (name, value) in &request.query {
+        check_script(name);
+        check_script(value);
+    }
+}
+
+fn check_topic(request: &Request) {
+    if let Ok(topic) = request.topic() {
+        let fits = |char| matches!(char, 'a'..='z' | '0'..='9' | '-');
+        assert!((1..=32).contains(&topic.len()) && topic.chars().all(fits));
+    }
+}
+
+/// A cursor is taken exactly if it is a number, and then for what it says.
+pub fn check_cursor(since: &str) {
+    let digits = since.strip_prefix('-').unwrap_or(since);
+    let is_plain = digits.chars().all(|char| char.is_ascii_digit());
+    let number = digits.parse::<u64>().ok().filter(|_| is_plain);
+    let expected = number.map(|number| match since.starts_with('-') {
+        true => Cursor::Last(number.min(RING_EVENTS as u64) as usize),
+        false => Cursor::After(number),
+    });
+    assert_eq!(http::parse_cursor(since).ok(), expected, "{since:?}");
+}
+
+/// Text inside a script can't end it, nor break a line of it, and still says what it said.
+pub fn check_script(text: &str) {
+    let json = Value::from(text).to_string();
+    let script = json_in_script(&json);
+    let forbidden = |char| matches!(char, '<' | '\u{2028}' | '\u{2029}' | '\n' | '\r');
+    assert!(!script.contains(forbidden), "{script:?}");
+    assert_eq!(serde_json::from_str::<Value>(&script).unwrap(), text);
+}
+
+/// What the query says stays the same when it is written anew.
+pub fn check_query(query: &[u8]) {
+    let [Outcome::Request(first)] = &read_all(&[&with_query(query)])[..] else {
+        return; // not one whole request
+    };
+    let anew = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(&first.query)
+        .finish();
+    match &read_all(&[&with_query(anew.as_bytes())])[..] {
+        [Outcome::Request(again)] => assert_eq!(again.query, first.query),
+        [Outcome::Refused(414, _)] => {} // escapes made it too long
+        others => panic!("{anew:?} became {others:?}"),
+    }
+}
+
+fn with_query(query: &[u8]) -> Vec<u8> {
+    [
+        b"GET /polling?",
+        query,
+        b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ]
+    .concat()
+}

@@ -1,0 +1,452 @@
+//! The soak: everything at once, for a while, and then nothing is left behind.
+//!
+//! `COMET_SOAK_MINUTES=10 cargo test --test soak` goes on for ten minutes; without it, it is a few seconds.
+//! This test is alone in its process, so threads, descriptors and memory can be counted exactly.
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use comet::hub::{Cursor, MAX_TOPICS};
+use fastrand::Rng;
+use socket2::SockRef;
+use support::{StreamReader, TestServer, frame, get, handshake, ids, json, post, seeded};
+use support::{settings, wait_until};
+
+/// How many threads play clients that come and go; each has up to [`OPEN`] connections at a time.
+const CROWD: usize = 32;
+const OPEN: usize = 10;
+/// Where the crowd is. (Not in `chat`, which is never forgotten: see [`assert_no_seat_is_taken`].)
+const CROWDED: [&str; 3] = ["crowd-1", "crowd-2", "crowd-3"];
+/// What those that read all along listen to.
+const STEADY: &str = "steady";
+/// How far its publisher may run ahead of the slowest of them: less than the ring holds.
+const AHEAD: u64 = 500;
+
+/// Counts the bytes on the heap.
+struct Counting;
+
+static ON_HEAP: AtomicIsize = AtomicIsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: all of it is done by the system's allocator; here it is only counted.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ON_HEAP.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ON_HEAP.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// What this process has.
+#[derive(Clone, Copy, Debug)]
+struct Footprint {
+    threads: usize,
+    descriptors: usize,
+    heap: isize,
+    resident: u64,
+}
+
+impl Footprint {
+    fn now() -> Footprint {
+        give_back_free_memory();
+        let memory = procfs::process::Process::myself().and_then(|me| me.statm());
+        Footprint {
+            threads: entries("/proc/self/task"),
+            descriptors: entries("/proc/self/fd"),
+            heap: ON_HEAP.load(Ordering::SeqCst),
+            resident: memory.expect("/proc is there").resident * procfs::page_size(),
+        }
+    }
+
+    /// As many threads and descriptors as `before`? The last may still be on their way out.
+    fn wait_for_same(before: &Footprint) -> Footprint {
+        wait_until(&format!("threads and descriptors as in {before:?}"), || {
+            let now = Footprint::now();
+            (now.threads, now.descriptors) == (before.threads, before.descriptors)
+        });
+        Footprint::now()
+    }
+}
+
+/// An allocator keeps what was freed, for later; here it must not, or there would be nothing to compare.
+/// It can only give it all back if the threads share one arena.
+#[cfg(target_env = "gnu")]
+fn share_one_arena() {
+    // SAFETY: it takes numbers, and changes how quick the allocator is.
+    unsafe { nix::libc::mallopt(nix::libc::M_ARENA_MAX, 1) };
+}
+
+#[cfg(target_env = "gnu")]
+fn give_back_free_memory() {
+    // SAFETY: it takes a number, and touches free memory only.
+    unsafe { nix::libc::malloc_trim(0) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn share_one_arena() {}
+
+#[cfg(not(target_env = "gnu"))]
+fn give_back_free_memory() {}
+
+fn entries(directory: &str) -> usize {
+    std::fs::read_dir(directory)
+        .expect("/proc is there")
+        .count()
+}
+
+#[test]
+fn nothing_is_left_behind_and_nothing_was_lost() {
+    seeded(|mut random| {
+        share_one_arena();
+        let without_server = Footprint::now();
+        let mut server = start();
+        let before = Footprint::now();
+        let length = Duration::from_millis(1500);
+        let end = Instant::now() + minutes().unwrap_or(2 * length);
+        round(&server, length, &mut random); // warms up: what is allocated once is allocated now
+        let warm = settle(&server, &before);
+        loop {
+            round(&server, length, &mut random);
+            assert_nothing_grew(&warm, &settle(&server, &before), &server);
+            if Instant::now() >= end {
+                break;
+            }
+        }
+        assert_eq!(server.stop(), 0, "no connection has to be left alone");
+        Footprint::wait_for_same(&without_server);
+    });
+}
+
+/// With limits so short that most are met in every round.
+fn start() -> TestServer {
+    let mut settings = settings();
+    settings.limits.request = Duration::from_millis(500);
+    settings.limits.write = Duration::from_millis(300);
+    settings.limits.hold = Duration::from_millis(200);
+    settings.limits.heartbeat = Duration::from_millis(100);
+    TestServer::with(settings)
+}
+
+fn minutes() -> Option<Duration> {
+    let minutes = std::env::var("COMET_SOAK_MINUTES").ok()?;
+    let minutes: f64 = minutes.parse().expect("COMET_SOAK_MINUTES is a number");
+    Some(Duration::from_secs_f64(minutes * 60.0))
+}
+
+/// Waits until all clients' traces are gone, and answers with what there still is.
+fn settle(server: &TestServer, before: &Footprint) -> Footprint {
+    wait_until("no connection left", || server.connections() == 0);
+    assert_eq!(server.server().shared.meter.held(), 0);
+    assert_no_seat_is_taken(server);
+    Footprint::wait_for_same(before)
+}
+
+/// A topic can only be forgotten when nobody sits in it. So when as many new ones can be opened as there
+/// are at the most, but for the two that are never forgotten, all the others were empty.
+fn assert_no_seat_is_taken(server: &TestServer) {
+    let hub = &server.server().shared.hub;
+    let open = |n| hub.join(&format!("new-{n}"), Cursor::Now);
+    let seats: Vec<_> = (0..MAX_TOPICS - 2).map(open).collect();
+    assert!(seats.iter().all(Result::is_ok), "a seat was left behind");
+}
+
+/// The heap is as it was, but for what the ball game has added to its ring, and for tables that stay as
+/// large as they once had to be. The process may keep some memory more: heaps have holes.
+fn assert_nothing_grew(warm: &Footprint, now: &Footprint, server: &TestServer) {
+    let ball_game = server
+        .server()
+        .shared
+        .hub
+        .read("baseball", Cursor::After(1));
+    let ring = ball_game.unwrap().events;
+    let plays: usize = ring.iter().map(|event| 2 * event.json.len() + 300).sum();
+    let heap = now.heap - warm.heap;
+    assert!(
+        heap < (64 << 10) + plays as isize,
+        "{heap} bytes of heap, {warm:?}, {now:?}"
+    );
+    assert!(
+        now.resident < warm.resident + (16 << 20),
+        "{warm:?}, {now:?}"
+    );
+}
+
+// --- one round: everything at once ---
+
+/// How far those that read all along are, and where the end is once it is known.
+struct Progress {
+    first: u64,
+    seen: [AtomicU64; TECHNIQUES],
+    last: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Progress {
+    fn of_slowest(&self) -> u64 {
+        let seen = self.seen.iter().map(|seen| seen.load(Ordering::SeqCst));
+        seen.min().unwrap_or_default()
+    }
+}
+
+fn round(server: &TestServer, length: Duration, random: &mut Rng) {
+    let first = server.publish(STEADY, "first");
+    let progress = Progress {
+        first,
+        seen: [first; TECHNIQUES].map(AtomicU64::new),
+        last: AtomicU64::new(u64::MAX),
+        over: AtomicBool::new(false),
+    };
+    let errands = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for technique in 0..TECHNIQUES {
+            let progress = &progress;
+            spawn(scope, move || follow(server, technique, progress));
+        }
+        for _ in 0..CROWD {
+            let (over, errands, random) = (&progress.over, &errands, random.fork());
+            spawn(scope, move || {
+                come_and_go(server.address, over, errands, random)
+            });
+        }
+        let (over, fork) = (&progress.over, random.fork());
+        spawn(scope, move || publish_to_the_crowd(server, over, fork));
+        publish_steadily(server, length, &progress);
+    });
+    assert!(errands.into_inner() > 0);
+}
+
+/// A thread of ours. Its stack is small, and so never one huge page: the system keeps the stacks of some
+/// threads that have ended, and memory could not be compared.
+fn spawn<'a>(scope: &'a Scope<'a, '_>, body: impl FnOnce() + Send + 'a) {
+    let builder = thread::Builder::new().stack_size(512 << 10);
+    builder.spawn_scoped(scope, body).expect("a thread");
+}
+
+/// Publishes as fast as the slowest of those that read all along can read, and not much faster: so the
+/// ring has whatever they have not read, and nothing may be missing.
+fn publish_steadily(server: &TestServer, length: Duration, progress: &Progress) {
+    let end = Instant::now() + length;
+    let mut last = progress.first;
+    while Instant::now() < end {
+        thread::sleep(Duration::from_micros(500)); // the crowd needs the processors, too
+        if last < progress.of_slowest() + AHEAD {
+            last = server.publish(STEADY, "steady");
+        }
+    }
+    progress.last.store(last, Ordering::SeqCst);
+    let all = || progress.of_slowest() == last;
+    wait_until("all who read all along have everything", all);
+    progress.over.store(true, Ordering::SeqCst);
+}
+
+/// Events of all sizes: those who don't read get stuck in them.
+fn publish_to_the_crowd(server: &TestServer, over: &AtomicBool, mut random: Rng) {
+    while !over.load(Ordering::SeqCst) {
+        let text = "x".repeat(random.usize(0..100_000));
+        server.publish(CROWDED[random.usize(..CROWDED.len())], &text);
+        thread::sleep(Duration::from_millis(3));
+    }
+}
+
+// --- those that read all along ---
+
+/// The techniques: first those that answer once, then those that stream, then what is no technique.
+const PATHS: [&str; 9] = [
+    "/polling?",
+    "/long-polling?",
+    "/jsonp-polling?callback=f&",
+    "/xhr-streaming?",
+    "/forever-frame?",
+    "/multipart-streaming?",
+    "/event-source?",
+    "/websocket?",
+    "/echo?",
+];
+const POLLS: usize = 3;
+const TECHNIQUES: usize = 8;
+
+/// The request for what comes after `since`.
+fn request(path: &str, topic: &str, since: &str) -> String {
+    let target = format!("{path}topic={topic}{since}");
+    match path {
+        "/websocket?" | "/echo?" => handshake(&target),
+        _ => get(&target),
+    }
+}
+
+/// Reads the steady topic by one of the techniques, to its end.
+fn follow(server: &TestServer, technique: usize, progress: &Progress) {
+    let path = PATHS[technique];
+    let seen = &progress.seen[technique];
+    let see = |id| {
+        seen.store(id, Ordering::SeqCst);
+        id < progress.last.load(Ordering::SeqCst)
+    };
+    match technique {
+        0..POLLS => follow_by_asking(server, path, progress.first, see),
+        _ => follow_stream(server, path, progress.first, see),
+    }
+}
+
+/// `see` takes how far it got, and answers whether there is more.
+fn follow_stream(server: &TestServer, path: &str, first: u64, see: impl Fn(u64) -> bool) {
+    let mut client = server.ask(&request(path, STEADY, &format!("&since={first}")));
+    let mut reader = StreamReader::after(first);
+    let mut bytes = [0; 4096];
+    while see(reader.follower.last) {
+        let count = client.socket.read(&mut bytes).expect("more, in time");
+        assert!(count > 0, "{path} ended after {}", reader.follower.last);
+        reader.hear(&bytes[..count]);
+    }
+    assert_eq!(reader.follower.gaps, 0, "{path} lost nothing");
+}
+
+fn follow_by_asking(server: &TestServer, path: &str, first: u64, see: impl Fn(u64) -> bool) {
+    let mut client = server.connect();
+    let mut last = first;
+    while see(last) {
+        client.send(request(path, STEADY, &format!("&since={last}")));
+        let (_, body) = match path {
+            "/polling?" => client.read_answer(),
+            _ => client.read_chunked_answer(),
+        };
+        let call = body.trim_start_matches("/**/f(").trim_end_matches(");");
+        let answer = json(call);
+        let ids = ids(&answer);
+        assert_eq!(answer["gap"], false, "{path} lost nothing");
+        assert!(ids.iter().copied().eq(last + 1..=last + ids.len() as u64));
+        last += ids.len() as u64;
+        thread::sleep(Duration::from_millis(2)); // as a browser would, or busier
+    }
+}
+
+// --- the crowd ---
+
+/// Comes and goes, as clients do, many times over.
+fn come_and_go(server: SocketAddr, over: &AtomicBool, errands: &AtomicUsize, mut random: Rng) {
+    let mut open = Vec::new();
+    while !over.load(Ordering::SeqCst) {
+        match random.usize(..8) {
+            0..3 if open.len() < OPEN => open.extend(arrive(server, &mut random)),
+            0..3 => leave(open.swap_remove(random.usize(..OPEN)), &mut random),
+            3..6 => open
+                .iter_mut()
+                .for_each(|client| linger(client, &mut random)),
+            6 => talk(server, &mut random),
+            _ => run_errand(server, &mut random),
+        }
+        errands.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(Duration::from_micros(random.u64(..10_000)));
+    }
+}
+
+/// A new client of some technique; or of none, if the machine has no port left for it just now.
+fn arrive(server: SocketAddr, random: &mut Rng) -> Option<TcpStream> {
+    let mut client = TcpStream::connect(server).ok()?;
+    client.set_nonblocking(true).ok()?;
+    let path = random.choice(PATHS)?;
+    let since = random.choice(["", "&since=0", "&since=-1", "&since=-1000"])?;
+    let request = request(path, CROWDED[random.usize(..CROWDED.len())], since);
+    let sent = match random.u8(..8) {
+        0 => random.usize(..request.len()), // it never says more
+        _ => request.len(),
+    };
+    let _ = client.write(&request.as_bytes()[..sent]);
+    Some(client)
+}
+
+/// Some read, some send, which may be nonsense; most do nothing.
+fn linger(client: &mut TcpStream, random: &mut Rng) {
+    let _ = match random.u8(..16) {
+        0..4 => client.read(&mut [0; 3000]),
+        4 => client.write(&frame(0x81, b"hello")), // to others than a WebSocket, this is nonsense
+        5 => client.write(&frame(0x89, b"ping")),
+        6 => client.write(get("/polling?topic=crowd-1").as_bytes()), // early, or nonsense to a WebSocket
+        7 => client.write(&vec![0xff; random.usize(..20_000)]),
+        _ => Ok(0),
+    };
+}
+
+/// The ways to go.
+fn leave(mut client: TcpStream, random: &mut Rng) {
+    let _ = match random.u8(..5) {
+        0 => SockRef::from(&client).set_linger(Some(Duration::ZERO)),
+        1 => client.shutdown(Shutdown::Write),
+        2 => client.write(&frame(0x81, b"cut off")[..7]).map(drop),
+        3 => client
+            .write(&frame(0x88, &1000_u16.to_be_bytes()))
+            .map(drop),
+        _ => Ok(()),
+    };
+}
+
+/// A short visit that must go well: messages come back from /echo as they were sent.
+fn talk(server: SocketAddr, random: &mut Rng) {
+    let Ok(client) = TcpStream::connect(server) else {
+        return;
+    };
+    let opened = tungstenite::client("ws://localhost/echo", client);
+    let (mut socket, _) = opened.expect("the server agrees to the upgrade");
+    let message = tungstenite::Message::binary(vec![7; random.usize(..30_000)]);
+    socket.send(message.clone()).expect("a frame sent");
+    while socket.read().expect("a frame") != message {} // pings come in between
+    if random.bool() {
+        let _ = socket.close(None);
+        while socket.read().is_ok() {}
+    }
+}
+
+/// A short request, and how its answer must begin.
+fn errands() -> [(String, &'static str); 16] {
+    let large = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(20_000));
+    [
+        (get("/"), "HTTP/1.1 200"),
+        (get("/comet.js"), "HTTP/1.1 200"),
+        (get("/ports"), "HTTP/1.1 200"),
+        (get("/source/hub.rs"), "HTTP/1.1 200"),
+        (get("/polling?topic=crowd-1&since=-5"), "HTTP/1.1 200"),
+        (get("/long-polling?topic=crowd-1&wait=0"), "HTTP/1.1 200"),
+        (post("/publish?topic=crowd-2", "hello"), "HTTP/1.1 200"),
+        (post("/publish?topic=baseball", "hello"), "HTTP/1.1 403"),
+        (post("/publish?topic=crowd-2", ""), "HTTP/1.1 400"),
+        (get("/polling?since=x"), "HTTP/1.1 400"),
+        (get("/nowhere"), "HTTP/1.1 404"),
+        (get("/websocket"), "HTTP/1.1 426"),
+        (large, "HTTP/1.1 431"),
+        ("GET / HTTP/3.0\r\n\r\n".to_string(), "HTTP/1.1 505"),
+        ("\x16\x03\x01".to_string(), "HTTP/1.1 400"),
+        ("<policy-file-request/>\0".to_string(), "<?xml"),
+    ]
+}
+
+fn run_errand(server: SocketAddr, random: &mut Rng) {
+    let (request, beginning) = random.choice(errands()).expect("there are some");
+    let Ok(mut client) = TcpStream::connect(server) else {
+        return;
+    };
+    client.write_all(request.as_bytes()).expect("it takes all");
+    client.shutdown(Shutdown::Write).expect("half a close");
+    let mut answer = Vec::new();
+    client
+        .read_to_end(&mut answer)
+        .expect("an answer and an end");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(
+        answer.starts_with(beginning),
+        "{request:.60?}: {answer:.200}"
+    );
+}

@@ -1,0 +1,67 @@
+//! What anyone says stays text, in every technique: those whose answer is a script, too.
+
+#[path = "support/browser.rs"]
+#[allow(dead_code)] // this file uses some of it
+mod browser;
+mod support;
+
+use browser::chromium;
+use serde_json::{Value, json};
+use support::{TestServer, post};
+
+/// What is published, byte for byte, and what a reader must see of it.
+const SAID: [(&str, &str); 5] = [
+    (
+        r#"{"nick":"a","text":"</script><script>document.title='harm'</script><!--"}"#,
+        "</script><script>document.title='harm'</script><!--",
+    ),
+    (
+        r#"{"nick":"<img src=x onerror=\"document.title='harm'\">","text":"the nickname, too"}"#,
+        "the nickname, too",
+    ),
+    (
+        "{\"nick\":\"a\",\"text\":\"line\u{2028}separator\u{2029}and paragraph\"}",
+        "line\u{2028}separator\u{2029}and paragraph",
+    ),
+    (
+        r#"{"nick":"a","text":"no prototype","__proto__":{"harm":true}}"#,
+        "no prototype",
+    ),
+    // Half a surrogate pair is no JSON text that can be passed on: it is taken for plain text, whole.
+    (
+        r#"{"nick":"a","text":"half \ud800 a pair"}"#,
+        r#"{"nick":"a","text":"half \ud800 a pair"}"#,
+    ),
+];
+
+const PAGES: [&str; 9] = [
+    "polling",
+    "long_polling",
+    "xhr_streaming",
+    "forever_frame",
+    "multipart_streaming",
+    "jsonp_polling",
+    "event_source",
+    "websocket",
+    "comet",
+];
+
+#[test]
+fn what_anyone_says_stays_text_in_every_technique() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    for (body, _) in SAID {
+        let (head, _) = server.ask(&post("/publish", body)).read_answer();
+        assert_eq!(head.status, 200, "{body}");
+    }
+    let shown = Value::from(SAID.map(|(_, text)| text).to_vec()).to_string();
+    let page = chromium.empty(&server);
+    for name in PAGES {
+        page.go(&format!("{name}.html"));
+        let texts = "JSON.stringify([...document.querySelectorAll('#chat-log .text')].map((text) => text.textContent))";
+        page.wait(&format!("{texts} === JSON.stringify({shown})"));
+        let harm = page.js("[document.title.includes('harm'), ({}).harm === true, \
+             document.querySelectorAll('#chat-log :is(script, img)').length]");
+        assert_eq!(harm, json!([false, false, 0]), "{name}");
+    }
+}
