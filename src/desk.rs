@@ -164,5 +164,6 @@ fn technique(count: &Count) -> Value {
         "events": count.events.load(Ordering::Relaxed),
         "bytes_in": count.bytes_in.load(Ordering::Relaxed),
         "bytes_out": count.bytes_out.load(Ordering::Relaxed),
+        "writes": count.writes.load(Ordering::Relaxed),
     })
 }

@@ -2,12 +2,14 @@
 //!
 //! Joining a topic takes what it has (the backlog) *and* a seat under one lock, so no event can
 //! fall between "what was" and "what comes". Publishing appends to the ring, then sends the event
-//! down each seat's bounded channel. A full channel never blocks the publisher and never costs an
-//! event: whoever sits there notices, and reads the ring again.
+//! down each seat's bounded channel and wakes the thread that sits there, if it sleeps. A full channel
+//! never blocks the publisher and never costs an event: whoever sits there notices, and reads the ring
+//! again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use serde_json::Value;
@@ -47,7 +49,8 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A seat in `topic`, with everything after `cursor` waiting in it.
+    /// A seat in `topic`, with everything after `cursor` waiting in it. It is this thread's: an event wakes
+    /// it from [`thread::park`].
     pub fn join(&self, topic: &str, cursor: Cursor) -> Result<Seat, TooManyTopics> {
         Ok(take_seat(self.topic(topic)?, cursor))
     }
@@ -165,19 +168,20 @@ impl Room {
 
 /// The publisher's side of a seat.
 struct Chair {
+    /// Who sits there.
+    thread: Thread,
     events: Sender<Arc<Event>>,
     missed: Arc<AtomicBool>,
 }
 
 impl Chair {
-    /// Sends the event if there is room. If there is none, `missed` says so *before* it is tried: a
-    /// reader that has emptied the channel by then is woken by the event and looks at `missed`; one
-    /// that has not will look at it after it has. (Nobody else sends meanwhile: the room is locked.)
+    /// Sends the event if there is room, says that one was missed if there is none, and wakes the thread
+    /// that sits here if it sleeps: it looks at both before it sleeps again.
     fn offer(&self, event: &Arc<Event>) {
-        if self.events.is_full() {
+        if self.events.try_send(event.clone()).is_err() {
             self.missed.store(true, Ordering::SeqCst);
         }
-        let _ = self.events.try_send(event.clone());
+        self.thread.unpark();
     }
 }
 
@@ -185,13 +189,11 @@ impl Chair {
 pub struct Seat {
     topic: Arc<Topic>,
     number: u64,
-    /// Where the hub sends events; the thread sleeps on it.
-    pub events: Receiver<Arc<Event>>,
+    /// Where the hub sends events.
+    events: Receiver<Arc<Event>>,
     missed: Arc<AtomicBool>,
     /// What was there when the seat was taken.
     backlog: Option<News>,
-    /// An event that has been received, but not yet been told.
-    arrived: Option<Arc<Event>>,
     /// The id of the last event told.
     last: u64,
 }
@@ -201,6 +203,7 @@ fn take_seat(topic: Arc<Topic>, cursor: Cursor) -> Seat {
     let (sender, events) = bounded(SEAT_EVENTS);
     let missed = Arc::new(AtomicBool::new(false));
     let chair = Chair {
+        thread: thread::current(),
         events: sender,
         missed: missed.clone(),
     };
@@ -217,7 +220,6 @@ fn take_seat(topic: Arc<Topic>, cursor: Cursor) -> Seat {
         missed,
         last: backlog.next,
         backlog: Some(backlog),
-        arrived: None,
     }
 }
 
@@ -230,7 +232,6 @@ impl Seat {
             events: never(),
             missed: Arc::default(),
             backlog: None,
-            arrived: None,
             last: 0,
         }
     }
@@ -242,8 +243,7 @@ impl Seat {
         }
         let start = self.last;
         let mut events = Vec::new();
-        let waiting = self.events.try_iter().take(SEAT_EVENTS);
-        for event in self.arrived.take().into_iter().chain(waiting) {
+        for event in self.events.try_iter().take(SEAT_EVENTS) {
             if event.id > self.last {
                 self.last = event.id;
                 events.push(event);
@@ -257,11 +257,6 @@ impl Seat {
             events,
             next: self.last,
         }
-    }
-
-    /// Keeps an event that the sleeping thread was woken with, for [`Seat::news`].
-    pub fn arrived(&mut self, event: Arc<Event>) {
-        self.arrived = Some(event);
     }
 
     fn read_ring(&mut self, start: u64) -> News {

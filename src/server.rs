@@ -280,14 +280,14 @@ fn turn_away(socket: &TcpStream) {
 
 /// The whole life of one connection, and of its thread.
 fn accepted_connection(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>, routes: &[Route]) {
-    let ended = Connection::new(number, socket, shared).and_then(|mut conn| {
-        let ended = answer_requests(&mut conn, routes);
-        conn.linger();
-        ended
-    });
-    if let Err(error) = ended {
+    let mut conn = match Connection::new(number, socket, shared) {
+        Ok(conn) => conn,
+        Err(error) => return debug!("connection {number} was gone at once: {error}"),
+    };
+    if let Err(error) = answer_requests(&mut conn, routes) {
         debug!("connection {number} ended: {error}");
     }
+    conn.linger();
 }
 
 /// Answers one request after the other, until one of both sides has had enough.
