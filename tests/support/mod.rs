@@ -224,12 +224,13 @@ pub fn frame_head(first: u8, length: usize) -> Vec<u8> {
     }
 }
 
-/// Waits for a condition, and fails if it does not come true.
+/// Waits for a condition, and fails if it does not come true. It looks a thousand times a second: more
+/// would take the processor from those that it waits for.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain for: {what}");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
