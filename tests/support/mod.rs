@@ -429,8 +429,12 @@ impl Client {
 
     /// All that comes until the server closes.
     pub fn read_to_end(&mut self) -> String {
+        String::from_utf8(self.read_to_end_as_bytes()).expect("UTF-8")
+    }
+
+    pub fn read_to_end_as_bytes(&mut self) -> Vec<u8> {
         while self.fill() {}
-        String::from_utf8(std::mem::take(&mut self.buffer)).expect("UTF-8")
+        std::mem::take(&mut self.buffer)
     }
 
     /// Is nothing there to read now? (What the server has not sent yet can't be seen this way: use it
