@@ -72,6 +72,13 @@ impl Hub {
         Ok(event.id)
     }
 
+    /// How many seats are taken, in all topics.
+    pub fn seats(&self) -> usize {
+        let topics = lock(&self.topics);
+        let seats = topics.values().map(|topic| lock(&topic.room).chairs.len());
+        seats.sum()
+    }
+
     /// The topic of this name; a new one if need be.
     fn topic(&self, name: &str) -> Result<Arc<Topic>, TooManyTopics> {
         let mut topics = lock(&self.topics);
