@@ -216,7 +216,8 @@ impl Connection {
             if !news.is_empty() {
                 return Wake::News(news);
             }
-            thread::park(); // until the hub or the doorbell has sent something, and unparks this thread
+            thread::park(); // until the hub or the doorbell has left something, and unparks this thread
+            seat.gather();
         }
     }
 

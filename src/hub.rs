@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub const RING_BYTES: usize = 4 << 20;
 pub const PORTION_BYTES: usize = 128 << 10;
 /// How many events may wait in a seat's channel before its owner has to read the ring instead.
 pub const SEAT_EVENTS: usize = 32;
+/// Events that come so soon after the last one was told are a burst.
+const BURST: Duration = Duration::from_millis(20);
 /// Topics that are never forgotten: the default one, and the ball game's.
 const LASTING: [&str; 2] = ["chat", "baseball"];
 
@@ -221,6 +224,8 @@ pub struct Seat {
     backlog: Option<News>,
     /// The id of the last event told.
     last: u64,
+    /// When that was.
+    told: Instant,
 }
 
 /// The backlog and the seat, under one lock.
@@ -245,6 +250,7 @@ fn take_seat(topic: Arc<Topic>, cursor: Cursor) -> Seat {
         missed,
         last: backlog.next,
         backlog: Some(backlog),
+        told: Instant::now(),
     }
 }
 
@@ -258,6 +264,17 @@ impl Seat {
             missed: Arc::default(),
             backlog: None,
             last: 0,
+            told: Instant::now(),
+        }
+    }
+
+    /// In a burst, lets other threads run for as long as that brings more events: the publisher gets on with
+    /// it, and what it publishes goes out in one write instead of many.
+    pub fn gather(&self) {
+        let mut before = 0;
+        while self.told.elapsed() < BURST && self.events.len() > before {
+            before = self.events.len();
+            thread::yield_now();
         }
     }
 
@@ -268,6 +285,7 @@ impl Seat {
             return backlog;
         }
         let start = self.last;
+        self.told = Instant::now();
         let (mut events, mut bytes) = (Vec::new(), 0);
         for event in self.events.try_iter().take(SEAT_EVENTS) {
             if event.id > self.last {
