@@ -27,6 +27,7 @@ pub mod event;
 pub mod failure;
 pub mod http;
 pub mod hub;
+pub mod lab;
 pub mod meter;
 pub mod origin;
 pub mod policy_file;

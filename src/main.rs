@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use comet::capacity;
 use comet::event::unix_time;
+use comet::lab;
 use comet::server::{self, Server};
 use comet::settings::{Limits, Settings};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -18,7 +19,7 @@ use log::{error, info};
 /// Open the first address it prints in a browser. Ctrl-C ends it well: each held connection gets its
 /// proper end; a second Ctrl-C ends it at once. Logs go to standard error; RUST_LOG=debug says more.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct CommandLine {
     /// Where to listen; may be given several times. Port 0 picks a free one. A second address is a
     /// second origin to a browser, with six more connections [default: 127.0.0.1:8080 and 127.0.0.1:9090]
@@ -45,6 +46,15 @@ struct CommandLine {
     /// The ball game's seed: the same seed plays the same season [default: from the clock]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What else there is than to serve.
+#[derive(Subcommand)]
+enum Command {
+    Lab(lab::Options),
 }
 
 /// The desk's address, or no desk.
@@ -108,10 +118,14 @@ impl CommandLine {
 }
 
 fn main() -> ExitCode {
-    let settings = CommandLine::parse().settings();
+    let command_line = CommandLine::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     server::log_panics();
-    match run(settings) {
+    let ended = match &command_line.command {
+        Some(Command::Lab(options)) => lab::run(options),
+        None => run(command_line.settings()),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error}");

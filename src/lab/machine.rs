@@ -1,0 +1,70 @@
+//! The machine that an experiment ran on: figures mean little without it.
+
+use procfs::{CpuInfo, Current, Meminfo};
+use serde_json::{Value, json};
+
+use crate::capacity::{self, Capacity};
+
+/// What there is, and what of it one process may have.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub processor: String,
+    pub cores: usize,
+    /// In bytes.
+    pub memory: u64,
+    pub kernel: String,
+    pub capacity: Capacity,
+}
+
+impl Machine {
+    /// Looks at this machine. Raises our own limit on open files to the hard one, as the server does.
+    pub fn look() -> Machine {
+        let processors = CpuInfo::current().ok();
+        let name = processors
+            .as_ref()
+            .and_then(|processors| processors.model_name(0));
+        Machine {
+            processor: name.unwrap_or("an unknown processor").to_string(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            memory: Meminfo::current().map_or(0, |memory| memory.mem_total),
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_string(),
+            capacity: capacity::measure(),
+        }
+    }
+
+    /// One line.
+    pub fn to_text(&self) -> String {
+        format!(
+            "{}, {} cores, {:.0} GiB, Linux {}; room for {} connections, and then no more {}",
+            self.processor,
+            self.cores,
+            self.memory as f64 / f64::from(1 << 30),
+            self.kernel,
+            self.capacity.connections,
+            self.capacity.set_by
+        )
+    }
+
+    /// The same for programs.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "processor": self.processor,
+            "cores": self.cores,
+            "memory_bytes": self.memory,
+            "kernel": self.kernel,
+            "room_for_connections": self.capacity.connections,
+            "ended_by": self.capacity.set_by,
+        })
+    }
+}
+
+/// Memory that the kernel itself uses now, in bytes: threads' kernel stacks, page tables, and its own
+/// objects (sockets, tasks, epoll entries). It is the whole machine's: take the difference of two looks.
+pub fn kernel_memory() -> u64 {
+    Meminfo::current().map_or(0, |memory| {
+        memory.slab + memory.kernel_stack.unwrap_or(0) + memory.page_tables.unwrap_or(0)
+    })
+}

@@ -1,0 +1,567 @@
+//! `strain`: what N held connections cost, by technique, as N grows to what the machine has room for.
+//! Beside each size stands the yardstick: the same fan-out by [`one_thread`](super::one_thread).
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+
+use super::Options;
+use super::clients::Clients;
+use super::machine::{self, Machine};
+use super::plot::{Axis, Line, Plot};
+use super::report::{Findings, Table};
+use super::requests::Technique;
+use super::statistics::{Times, milliseconds};
+use super::subject::{Subject, Usage, Work};
+
+/// What is not a client's connection: descriptors and ports that the lab itself needs.
+const SPARE: usize = 100;
+/// How long one message may take to reach everyone before it is taken for lost.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The burst: so many messages at once, to so many listeners.
+const BURST: usize = 1000;
+const BURST_LISTENERS: usize = 500;
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Server {
+    /// comet, its clients listening by this technique.
+    Threads(Technique),
+    /// The yardstick, with WebSockets.
+    OneThread,
+}
+
+impl Server {
+    fn start(self) -> io::Result<Subject> {
+        match self {
+            Server::Threads(_) => Subject::comet(&[]),
+            Server::OneThread => Subject::one_thread(),
+        }
+    }
+
+    fn technique(self) -> Technique {
+        match self {
+            Server::Threads(technique) => technique,
+            Server::OneThread => Technique::Websocket,
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Server::Threads(technique) => technique.to_string(),
+            Server::OneThread => "websocket, one thread".to_string(),
+        }
+    }
+}
+
+/// What was found out about one server with so many connections.
+struct Row {
+    server: Server,
+    connections: usize,
+    /// What it used before the first connection, and with all of them.
+    before: Usage,
+    held: Usage,
+    /// The kernel's memory for all of them, both ends of each connection, in bytes.
+    kernel: u64,
+    opened: Times,
+    /// What it did while nothing happened, and for how long.
+    idle: Work,
+    idle_time: Duration,
+    /// From publishing to the middle one, to the 99th of a hundred, and to the last.
+    median: Times,
+    ninety_ninth: Times,
+    last: Times,
+    /// What one message cost it.
+    message: Work,
+    /// How long a new, plain request took, in quiet and while a message went out to all.
+    plain_quiet: Times,
+    plain_busy: Times,
+    lost: usize,
+}
+
+/// Runs the experiment.
+///
+/// # Errors
+/// When a server under test does not start.
+pub fn measure(
+    options: &Options,
+    machine: &Machine,
+    progress: &ProgressBar,
+) -> io::Result<Findings> {
+    let (sizes, mut notes) = sizes(options, machine);
+    let servers = servers(options);
+    progress.set_length((sizes.len() * servers.len() + 3) as u64);
+    let mut rows = Vec::new();
+    for &size in &sizes {
+        for &server in &servers {
+            progress.set_message(format!("{size} x {}", server.name()));
+            rows.push(measure_row(server, size, options)?);
+            progress.inc(1);
+        }
+    }
+    let mut tables = vec![held_table(&rows), message_table(&rows)];
+    if options.techniques.is_empty() || options.techniques.contains(&Technique::Websocket) {
+        tables.push(ratio_table(&rows));
+        progress.set_message("a burst");
+        tables.push(burst_table(options)?);
+        progress.inc(2);
+        progress.set_message("the ceiling");
+        tables.push(ceiling_table(options, &mut notes)?);
+    }
+    notes.extend(losses(&rows));
+    Ok(Findings {
+        name: "strain",
+        question: "N connections are held, and one message goes to all of them. What do they cost, thread by thread, \
+            and what does the same cost when one thread holds them all?",
+        tables,
+        plots: plots(&rows),
+        notes,
+    })
+}
+
+/// How many connections: what was asked for, as far as the machine has room for it.
+fn sizes(options: &Options, machine: &Machine) -> (Vec<usize>, Vec<String>) {
+    let asked = match (options.connections.as_slice(), options.quick) {
+        ([], true) => vec![200, 1000],
+        ([], false) => vec![1000, 5000, 9000, 15_000],
+        (asked, _) => asked.iter().map(|size| *size as usize).collect(),
+    };
+    let room = machine
+        .capacity
+        .connections
+        .min(machine.capacity.open_files as usize);
+    let room = room.saturating_sub(SPARE).max(1);
+    let mut notes = vec![format!(
+        "this machine has room for {} connections; what ends it first: {}",
+        machine.capacity.connections, machine.capacity.set_by
+    )];
+    if asked.iter().any(|size| *size > room) {
+        notes.push(format!(
+            "cut short: more than {room} connections were asked for, and there is no room for them"
+        ));
+    }
+    let mut sizes: Vec<usize> = asked.into_iter().map(|size| size.min(room)).collect();
+    sizes.dedup();
+    (sizes, notes)
+}
+
+fn servers(options: &Options) -> Vec<Server> {
+    let quick = [
+        Technique::LongPolling,
+        Technique::XhrStreaming,
+        Technique::Websocket,
+    ];
+    let techniques = match (options.techniques.as_slice(), options.quick) {
+        ([], true) => &quick[..],
+        ([], false) => &Technique::HELD[..],
+        (asked, _) => asked,
+    };
+    let held = techniques
+        .iter()
+        .copied()
+        .filter(|technique| *technique != Technique::Polling);
+    let mut servers: Vec<Server> = held.map(Server::Threads).collect();
+    if techniques.contains(&Technique::Websocket) {
+        servers.push(Server::OneThread);
+    }
+    servers
+}
+
+fn rounds(options: &Options) -> usize {
+    if options.quick { 3 } else { 11 }
+}
+
+/// Long enough for one heartbeat of each connection (20 s), unless it has to be quick.
+fn idle_time(options: &Options) -> Duration {
+    let seconds = options
+        .seconds
+        .unwrap_or(if options.quick { 1 } else { 20 });
+    Duration::from_secs(seconds.into())
+}
+
+fn measure_row(server: Server, connections: usize, options: &Options) -> io::Result<Row> {
+    let subject = server.start()?;
+    let (before, kernel_before) = (subject.usage(), machine::kernel_memory());
+    let mut clients = Clients::new(subject.address)?;
+    for _ in 0..connections {
+        clients.listen(server.technique())?;
+    }
+    clients.all_open()?;
+    let (held, kernel) = (
+        subject.usage(),
+        machine::kernel_memory().saturating_sub(kernel_before),
+    );
+    let idle = work_during(&subject, || clients.until(idle_time(options), |_| false))?;
+    let plain_quiet = ask_in_quiet(&mut clients)?;
+    let mut row = Row {
+        server,
+        connections,
+        before,
+        held,
+        kernel,
+        opened: Times::of(&clients.opened),
+        idle,
+        idle_time: idle_time(options),
+        median: Times::default(),
+        ninety_ninth: Times::default(),
+        last: Times::default(),
+        message: Work::default(),
+        plain_quiet,
+        plain_busy: Times::default(),
+        lost: 0,
+    };
+    tell_everyone(&mut row, &subject, &mut clients, rounds(options))?;
+    ask_while_busy(&mut row, &mut clients, rounds(options))?;
+    row.lost = clients.lost;
+    Ok(row)
+}
+
+/// What the server does in the meantime.
+fn work_during(subject: &Subject, meantime: impl FnOnce() -> io::Result<bool>) -> io::Result<Work> {
+    let before = subject.work();
+    meantime()?;
+    Ok(subject.work() - before)
+}
+
+/// Plain requests, one after the other, while nothing else happens.
+fn ask_in_quiet(clients: &mut Clients) -> io::Result<Times> {
+    for asked in 1..=20 {
+        clients.ask_plainly()?;
+        clients.until(PATIENCE, |clients| clients.answered.len() == asked)?;
+    }
+    Ok(Times::of(&clients.answered))
+}
+
+/// One message after the other, each to everyone.
+fn tell_everyone(
+    row: &mut Row,
+    subject: &Subject,
+    clients: &mut Clients,
+    rounds: usize,
+) -> io::Result<()> {
+    let publisher = clients.publisher()?;
+    let before = subject.work();
+    for round in 0..rounds {
+        let mut delays = publish_to_all(clients, publisher, round, |_| Ok(()))?;
+        delays.sort();
+        row.median.extend(delays.get(delays.len() / 2));
+        row.ninety_ninth.extend(delays.get(delays.len() * 99 / 100));
+        row.last.extend(delays.last());
+        clients.until(Duration::from_millis(100), |_| false)?; // who has to, asks again
+    }
+    row.message = (subject.work() - before).per(rounds);
+    Ok(())
+}
+
+/// The same, with a plain request by somebody else in the middle of it.
+fn ask_while_busy(row: &mut Row, clients: &mut Clients, rounds: usize) -> io::Result<()> {
+    let publisher = clients.publisher()?;
+    clients.answered.clear();
+    for round in 0..rounds {
+        publish_to_all(clients, publisher, round, Clients::ask_plainly)?;
+        clients.until(PATIENCE, |clients| clients.answered.len() == round + 1)?;
+        clients.until(Duration::from_millis(100), |_| false)?;
+    }
+    row.plain_busy = Times::of(&clients.answered);
+    Ok(())
+}
+
+/// Publishes one message, waits until everyone has it, and answers with how long it took to each.
+fn publish_to_all(
+    clients: &mut Clients,
+    publisher: usize,
+    round: usize,
+    meanwhile: impl FnOnce(&mut Clients) -> io::Result<()>,
+) -> io::Result<Vec<Duration>> {
+    let everyone = clients.listening();
+    clients.arrivals.clear();
+    clients.published.clear();
+    clients.publish(publisher, &format!(r#"{{"round":{round}}}"#))?;
+    meanwhile(clients)?;
+    clients.until(PATIENCE, |clients| {
+        clients.arrivals.len() >= everyone && !clients.published.is_empty()
+    })?;
+    let Some(published) = clients.published.first().copied() else {
+        return Ok(Vec::new());
+    };
+    Ok(clients
+        .arrivals
+        .iter()
+        .map(|arrival| arrival.at - published.at)
+        .collect())
+}
+
+fn held_table(rows: &[Row]) -> Table {
+    let mut table = Table::new(
+        "Held connections (memory: KB each; the kernel's is both ends of the connection's; connect: until the answer's head was there)",
+        &[
+            "by",
+            "connections",
+            "connect median ms",
+            "99th ms",
+            "threads",
+            "descriptors",
+            "mappings",
+            "resident KB",
+            "kernel KB",
+            "idle % of a core",
+            "idle switches/s",
+        ],
+    );
+    for row in rows {
+        let each = |bytes: u64| bytes as f64 / 1024.0 / row.connections as f64;
+        let seconds = row.idle_time.as_secs_f64();
+        table.row(vec![
+            row.server.name().into(),
+            row.connections.into(),
+            row.opened.median().into(),
+            row.opened.at(0.99).into(),
+            row.held.threads.into(),
+            row.held.files.into(),
+            row.held.maps.into(),
+            each(row.held.resident.saturating_sub(row.before.resident)).into(),
+            each(row.kernel).into(),
+            (row.idle.cpu.as_secs_f64() / seconds * 100.0).into(),
+            (row.idle.switches as f64 / seconds).into(),
+        ]);
+    }
+    table
+}
+
+fn message_table(rows: &[Row]) -> Table {
+    let mut table = Table::new(
+        "One message to all of them (ms from publishing; medians over the rounds), and a plain request on a new connection",
+        &[
+            "by",
+            "connections",
+            "half have it",
+            "99 % have it",
+            "the last has it",
+            "server CPU ms",
+            "switches each",
+            "plain request, quiet",
+            "99th",
+            "plain request meanwhile",
+            "longest",
+        ],
+    );
+    for row in rows {
+        table.row(vec![
+            row.server.name().into(),
+            row.connections.into(),
+            row.median.median().into(),
+            row.ninety_ninth.median().into(),
+            row.last.median().into(),
+            milliseconds(row.message.cpu).into(),
+            (row.message.switches as f64 / row.connections as f64).into(),
+            row.plain_quiet.median().into(),
+            row.plain_quiet.at(0.99).into(),
+            row.plain_busy.median().into(),
+            row.plain_busy.at(1.0).into(),
+        ]);
+    }
+    table
+}
+
+/// Threads against the yardstick, size by size.
+fn ratio_table(rows: &[Row]) -> Table {
+    let mut table = Table::new(
+        "WebSocket, the last delivery: a thread for each against one for all",
+        &[
+            "connections",
+            "threads ms",
+            "one thread ms",
+            "ratio",
+            "threads, µs a subscriber",
+            "against the fewest",
+        ],
+    );
+    let last = |server: Server, size: usize| {
+        let row = rows
+            .iter()
+            .find(|row| row.server == server && row.connections == size);
+        row.and_then(|row| row.last.median())
+    };
+    let mut first = None;
+    for row in rows.iter().filter(|row| row.server == Server::OneThread) {
+        let size = row.connections;
+        let (threads, one) = (
+            last(Server::Threads(Technique::Websocket), size),
+            last(Server::OneThread, size),
+        );
+        let (Some(threads), Some(one)) = (threads, one) else {
+            continue;
+        };
+        let each = threads * 1000.0 / size as f64;
+        let fewest = *first.get_or_insert(each);
+        table.row(vec![
+            size.into(),
+            threads.into(),
+            one.into(),
+            (threads / one).into(),
+            each.into(),
+            (each / fewest).into(),
+        ]);
+    }
+    table
+}
+
+/// A thousand messages at once: does each sleeping thread write once for all that came?
+fn burst_table(options: &Options) -> io::Result<Table> {
+    let listeners = if options.quick {
+        BURST_LISTENERS / 5
+    } else {
+        BURST_LISTENERS
+    };
+    let mut table = Table::new(
+        format!("A burst of {BURST} messages to {listeners} WebSockets"),
+        &[
+            "by",
+            "ms until all have all",
+            "arrived",
+            "of",
+            "writes a subscriber",
+            "messages a write",
+        ],
+    );
+    for server in [Server::Threads(Technique::Websocket), Server::OneThread] {
+        let subject = server.start()?;
+        let mut clients = Clients::new(subject.address)?;
+        for _ in 0..listeners {
+            clients.listen(server.technique())?;
+        }
+        clients.all_open()?;
+        let publisher = clients.publisher()?;
+        let (begun, writes) = (Instant::now(), writes(&subject));
+        for message in 0..BURST {
+            clients.publish(publisher, &format!(r#"{{"message":{message}}}"#))?;
+        }
+        clients.until(PATIENCE, |clients| {
+            clients.arrivals.len() >= listeners * BURST
+        })?;
+        let last = clients
+            .arrivals
+            .last()
+            .map(|arrival| milliseconds(arrival.at - begun));
+        let writes = writes_since(&subject, writes).map(|writes| writes / listeners as f64);
+        table.row(vec![
+            server.name().into(),
+            last.into(),
+            clients.arrivals.len().into(),
+            (listeners * BURST).into(),
+            writes.into(),
+            writes.map(|writes| BURST as f64 / writes).into(),
+        ]);
+    }
+    Ok(table)
+}
+
+/// The server's own count of its writes to WebSockets; the yardstick has none: it writes each message.
+fn writes(subject: &Subject) -> Option<f64> {
+    subject.stats()?["techniques"]["websocket"]["writes"].as_f64()
+}
+
+fn writes_since(subject: &Subject, before: Option<f64>) -> Option<f64> {
+    Some(writes(subject)? - before?)
+}
+
+/// One connection after the other, until the server says that it is full.
+fn ceiling_table(options: &Options, notes: &mut Vec<String>) -> io::Result<Table> {
+    let mut table = Table::new(
+        "The ceiling: connections are opened until one is refused",
+        &[
+            "held",
+            "refused after ms",
+            "a message reached",
+            "the desk answers after ms",
+        ],
+    );
+    let cap = "500";
+    let subject = match options.quick {
+        true => Subject::comet(&["--max-connections", cap])?,
+        false => Subject::comet(&[])?,
+    };
+    if options.quick {
+        notes.push(format!("the ceiling was lowered to {cap}, to be quick"));
+    }
+    let mut clients = Clients::new(subject.address)?;
+    while clients.lost == 0 && clients.listen(Technique::Websocket).is_ok() {}
+    clients.all_open()?;
+    let asked = Instant::now();
+    let (held, lost) = (clients.listening(), clients.lost);
+    let refused = clients
+        .listen(Technique::Websocket)
+        .and_then(|_| clients.until(PATIENCE, |clients| clients.lost > lost));
+    let refused = refused
+        .unwrap_or(false)
+        .then(|| milliseconds(asked.elapsed()));
+    if refused.is_none() {
+        notes
+            .push("the lab ran out of descriptors or ports before the server was full".to_string());
+    }
+    let asked = Instant::now();
+    let desk = subject.stats().map(|_| milliseconds(asked.elapsed()));
+    clients.arrivals.clear();
+    clients.say(0, r#"{"to":"all"}"#)?;
+    clients.until(PATIENCE, |clients| clients.arrivals.len() >= held)?;
+    table.row(vec![
+        held.into(),
+        refused.into(),
+        clients.arrivals.len().into(),
+        desk.into(),
+    ]);
+    Ok(table)
+}
+
+fn losses(rows: &[Row]) -> Vec<String> {
+    let lost = rows.iter().filter(|row| row.lost > 0);
+    lost.map(|row| {
+        format!(
+            "{} of {} connections by {} were lost",
+            row.lost,
+            row.connections,
+            row.server.name()
+        )
+    })
+    .collect()
+}
+
+fn plots(rows: &[Row]) -> Vec<Plot> {
+    let plot = |title: &str, y: &'static str, value: &dyn Fn(&Row) -> Option<f64>| Plot {
+        title: title.to_string(),
+        x: Axis::linear("connections"),
+        y: Axis::linear(y),
+        lines: lines(rows, value),
+    };
+    vec![
+        plot("One message to all: until the last has it", "ms", &|row| {
+            row.last.median()
+        }),
+        plot("Threads", "threads", &|row| Some(row.held.threads as f64)),
+        plot("Resident memory", "MB", &|row| {
+            Some(row.held.resident as f64 / 1e6)
+        }),
+        plot(
+            "A plain request on a new connection, while a message goes out",
+            "ms",
+            &|row| row.plain_busy.median(),
+        ),
+    ]
+}
+
+fn lines(rows: &[Row], value: &dyn Fn(&Row) -> Option<f64>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for row in rows {
+        let point = value(row).map(|value| (row.connections as f64, value));
+        let name = row.server.name();
+        match lines.iter_mut().find(|line| line.name == name) {
+            Some(line) => line.points.extend(point),
+            None => lines.push(Line {
+                name,
+                points: point.into_iter().collect(),
+            }),
+        }
+    }
+    lines
+}

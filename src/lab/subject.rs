@@ -1,0 +1,164 @@
+//! What the lab measures: a server in a process of its own, seen from outside, through /proc.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use procfs::process::Process;
+use serde_json::Value;
+
+/// A server under test. Dropping it ends the process.
+pub struct Subject {
+    child: Child,
+    pub address: SocketAddr,
+    /// The desk, if it has one.
+    pub desk: Option<SocketAddr>,
+    process: Process,
+}
+
+/// What a server uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    pub threads: usize,
+    /// Resident memory, in bytes.
+    pub resident: u64,
+    /// Open descriptors.
+    pub files: usize,
+    /// Memory mappings.
+    pub maps: usize,
+}
+
+/// What a server has done until now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Work {
+    /// Processor time, the kernel's on its behalf included.
+    pub cpu: Duration,
+    /// How often a thread of it gave up a processor, or lost it.
+    pub switches: u64,
+}
+
+impl std::ops::Sub for Work {
+    type Output = Work;
+
+    fn sub(self, before: Work) -> Work {
+        Work {
+            cpu: self.cpu.saturating_sub(before.cpu),
+            switches: self.switches.saturating_sub(before.switches),
+        }
+    }
+}
+
+impl Work {
+    /// One of so many equal parts.
+    pub fn per(self, parts: usize) -> Work {
+        Work {
+            cpu: self.cpu / parts.max(1) as u32,
+            switches: self.switches / parts.max(1) as u64,
+        }
+    }
+}
+
+impl Subject {
+    /// comet itself, on free ports.
+    ///
+    /// # Errors
+    /// When it does not start; the message has what it said.
+    pub fn comet(more: &[&str]) -> io::Result<Subject> {
+        let free = "127.0.0.1:0";
+        let arguments = ["--listen", free, "--desk", free];
+        Subject::start(&[&arguments, more].concat(), 2)
+    }
+
+    /// The yardstick: [`super::one_thread`].
+    pub fn one_thread() -> io::Result<Subject> {
+        Subject::start(&["lab", "one-thread"], 1)
+    }
+
+    fn start(arguments: &[&str], lines: usize) -> io::Result<Subject> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let process = Process::new(child.id() as i32).map_err(io::Error::other)?;
+        let addresses = child
+            .stdout
+            .take()
+            .map(|stdout| read_addresses(BufReader::new(stdout), lines));
+        let addresses = addresses.unwrap_or_default();
+        let Some(&address) = addresses.first() else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(io::Error::other(
+                "the server under test did not start: see what it said above",
+            ));
+        };
+        Ok(Subject {
+            child,
+            address,
+            desk: addresses.get(1).copied(),
+            process,
+        })
+    }
+
+    /// What it uses now.
+    pub fn usage(&self) -> Usage {
+        let status = self.process.status().ok();
+        Usage {
+            threads: status.as_ref().map_or(0, |status| status.threads as usize),
+            resident: status.and_then(|status| status.vmrss).unwrap_or(0) * 1024,
+            files: self.process.fd_count().unwrap_or(0),
+            maps: self.process.maps().map_or(0, |maps| maps.len()),
+        }
+    }
+
+    /// What the server says of itself, at its desk.
+    pub fn stats(&self) -> Option<Value> {
+        let mut socket = TcpStream::connect(self.desk?).ok()?;
+        socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .ok()?;
+        let request = "GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        socket.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        serde_json::from_str(body).ok()
+    }
+
+    /// What it has done until now. Costs one look at each of its threads.
+    pub fn work(&self) -> Work {
+        let stat = self.process.stat().ok();
+        let ticks = stat.map_or(0, |stat| stat.utime + stat.stime);
+        let tasks = self.process.tasks().into_iter().flatten().flatten();
+        let statuses = tasks.filter_map(|task| task.status().ok());
+        let switches = |status: procfs::process::Status| {
+            status.voluntary_ctxt_switches.unwrap_or(0)
+                + status.nonvoluntary_ctxt_switches.unwrap_or(0)
+        };
+        Work {
+            cpu: Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64),
+            switches: statuses.map(switches).sum(),
+        }
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The addresses that a server prints: `listening on http://127.0.0.1:41237/`.
+fn read_addresses(mut stdout: impl BufRead, lines: usize) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    let mut line = String::new();
+    while addresses.len() < lines && matches!(stdout.read_line(&mut line), Ok(1..)) {
+        let address = line.trim().trim_end_matches('/').rsplit('/').next();
+        addresses.extend(address.and_then(|address| address.parse::<SocketAddr>().ok()));
+        line.clear();
+    }
+    addresses
+}
