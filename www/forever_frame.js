@@ -53,7 +53,7 @@ export function foreverFrame(url, callback, tell = () => {}) {
     };
 
     function ended() {
-        if (alive) again('done');
+        if (alive) again('ended');
         else again('lost', 'the frame called nobody');
     }
 
