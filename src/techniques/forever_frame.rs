@@ -4,8 +4,9 @@
 //! For browsers whose XMLHttpRequest can't stream, or that have none: a hidden iframe loads a document
 //! that never ends, and each event is one more `<script>` in it, which runs as soon as it has come and
 //! calls the page around the frame. The thread does what it does for XHR streaming: it sleeps between
-//! events, holding the connection. Each script removes itself, so that the document doesn't grow. A document
-//! that does end (`limit=BYTES`) fires the frame's `load` event, and the page asks for the next one.
+//! events, holding the connection. Each script removes itself, so that the document doesn't grow. (Chromium
+//! still keeps the source of every script that it has run: `comet lab growth` measures it.) A document that
+//! does end (`limit=BYTES`) fires the frame's `load` event, and the page asks for the next one.
 
 use crate::connection::{Connection, Wake};
 use crate::event::{News, json_in_script};
