@@ -3,12 +3,12 @@
 use std::ffi::CString;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::select;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
 use tiny_http::{HTTPVersion, Method};
@@ -209,7 +209,7 @@ impl Connection {
 
     fn wait_watched(&mut self, seat: &mut Seat, watch: &Watch) -> Wake {
         loop {
-            if let Ok(signal) = watch.signals.try_recv() {
+            if let Some(signal) = watch.signal() {
                 match self.woken_by(signal, watch) {
                     Some(wake) => return wake,
                     None => continue,
@@ -219,13 +219,7 @@ impl Connection {
             if !news.is_empty() {
                 return Wake::News(news);
             }
-            select! {
-                recv(seat.events) -> event => if let Ok(event) = event { seat.arrived(event) },
-                recv(watch.signals) -> signal => match signal.ok().and_then(|signal| self.woken_by(signal, watch)) {
-                    Some(wake) => return wake,
-                    None => continue,
-                },
-            }
+            thread::park(); // until the hub or the doorbell has sent something, and unparks this thread
         }
     }
 
@@ -266,13 +260,10 @@ impl Connection {
     /// Moves what has already come into the inbox, without waiting. `false`: nothing had.
     /// An end of file is an error of kind `UnexpectedEof`: the client hung up.
     fn read_what_came(&mut self) -> io::Result<bool> {
-        let mut buffer = [0; 4096];
-        match self.read_now(&mut buffer) {
+        let socket = self.socket.as_raw_fd();
+        match http::append(&mut self.inbox, |room| read_now(socket, room)) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => {
-                self.inbox.extend_from_slice(&buffer[..count]);
-                Ok(true)
-            }
+            Ok(_) => Ok(true),
             Err(error) if http::is_try_again(&error) => Ok(false),
             Err(error) => Err(error),
         }
@@ -283,12 +274,6 @@ impl Connection {
         buffer[..count].copy_from_slice(&self.inbox[..count]);
         self.inbox.drain(..count);
         count
-    }
-
-    /// Reads from a socket that blocks, but this once without blocking.
-    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?;
-        Ok(count)
     }
 
     // --- writing ---
@@ -395,7 +380,7 @@ impl Connection {
             .socket
             .set_read_timeout(Some(Duration::from_millis(250)));
         let deadline = Instant::now() + Duration::from_secs(1);
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 4096];
         while Instant::now() < deadline {
             match (&*self.socket).read(&mut buffer) {
                 Ok(0) => return,
@@ -407,11 +392,16 @@ impl Connection {
     }
 }
 
+/// Reads from a socket that blocks, but this once without blocking.
+fn read_now(socket: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(recv(socket, buffer, MsgFlags::MSG_DONTWAIT)?)
+}
+
 /// Reads what has come, and says `WouldBlock` when nothing has: this is how tungstenite reads.
 impl Read for Connection {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match self.inbox.is_empty() {
-            true => self.read_now(buffer)?,
+            true => read_now(self.socket.as_raw_fd(), buffer)?,
             false => self.take_from_inbox(buffer),
         };
         add(&self.count.bytes_in, count);
@@ -433,6 +423,7 @@ impl Write for Connection {
                 Err(error) => return Err(error),
                 Ok(count) => {
                     add(&self.count.bytes_out, count);
+                    add(&self.count.writes, 1);
                     return Ok(count);
                 }
             }

@@ -23,6 +23,7 @@ use tiny_http::{Method, Request};
 use crate::connection::Shared;
 use crate::http::{self, Answer, make_header};
 use crate::meter::Count;
+use crate::origin;
 use crate::server::cannot_listen;
 
 /// How often the desk looks whether it is to end.
@@ -111,6 +112,7 @@ fn answer(request: Request, shared: &Shared) {
     }
     let path = request.url().split('?').next().unwrap_or_default();
     let answer = match (request.method(), path) {
+        _ if !is_sent_to_us(&request, shared) => error(421, "use the desk's own address"),
         (Method::Get | Method::Head, "/stats") => http::json(200, stats(shared).to_string()),
         (Method::Get | Method::Head, "/healthz") => http::answer(200, "text/plain", "ok\n"),
         (Method::Get | Method::Head, "/") => {
@@ -122,6 +124,14 @@ fn answer(request: Request, shared: &Shared) {
     if let Err(error) = request.respond(answer) {
         debug!("the desk could not answer: {error}");
     }
+}
+
+/// A page that had its own name point here could otherwise read what the desk counts.
+fn is_sent_to_us(request: &Request, shared: &Shared) -> bool {
+    let headers = request.headers().iter();
+    let mut hosts = headers.filter(|header| header.field.equiv("Host"));
+    let host = hosts.next().map(|header| header.value.as_str());
+    origin::check_host(host, &shared.settings.allow_origins).is_ok()
 }
 
 fn error(status: u16, message: &str) -> Answer {
@@ -164,5 +174,6 @@ fn technique(count: &Count) -> Value {
         "events": count.events.load(Ordering::Relaxed),
         "bytes_in": count.bytes_in.load(Ordering::Relaxed),
         "bytes_out": count.bytes_out.load(Ordering::Relaxed),
+        "writes": count.writes.load(Ordering::Relaxed),
     })
 }

@@ -1,5 +1,5 @@
 //! The one thread that isn't blocked on one thing: it watches every sleeping connection's socket
-//! and its clock, and rings the connection's signal channel.
+//! and its clock, and rings the connection's bell.
 //!
 //! Without it, a thread asleep on its hub channel could not hear its client hang up. That this one
 //! thread watches ten thousand sockets is worth a thought: it could also have served them.
@@ -7,10 +7,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use log::error;
 use polling::{Event, Events, Poller};
 
@@ -25,9 +26,46 @@ pub enum Signal {
     Closing,
 }
 
-/// How many signals may wait. At most one `Readable` does (it must be asked for again each time)
-/// and one `Closing`; what is left takes ticks, and a tick too many is not missed.
-const WAITING_SIGNALS: usize = 4;
+/// One sleeping thread's bell. Whoever rings it leaves word why, and wakes the thread; the thread takes
+/// the word away. Rung twice for the same reason before the thread has looked, it has been rung once.
+struct Bell {
+    thread: Thread,
+    readable: AtomicBool,
+    tick: AtomicBool,
+    closing: AtomicBool,
+}
+
+impl Bell {
+    /// A bell that wakes the thread which makes it.
+    fn new() -> Bell {
+        Bell {
+            thread: thread::current(),
+            readable: AtomicBool::new(false),
+            tick: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    fn ring(&self, signal: Signal) {
+        self.word(signal).store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+
+    /// Takes one of the words that were left.
+    fn take(&self) -> Option<Signal> {
+        let signals = [Signal::Readable, Signal::Tick, Signal::Closing];
+        let mut signals = signals.into_iter();
+        signals.find(|signal| self.word(*signal).swap(false, Ordering::SeqCst))
+    }
+
+    fn word(&self, signal: Signal) -> &AtomicBool {
+        match signal {
+            Signal::Readable => &self.readable,
+            Signal::Tick => &self.tick,
+            Signal::Closing => &self.closing,
+        }
+    }
+}
 
 /// Watches the sockets of sleeping connections.
 pub struct Doorbell {
@@ -47,7 +85,7 @@ struct Sleepers {
 
 /// One sleeping connection, as the doorbell sees it.
 struct Sleeper {
-    signals: Sender<Signal>,
+    bell: Arc<Bell>,
     every: Duration,
     due: Instant,
 }
@@ -67,13 +105,13 @@ impl Doorbell {
         socket: &Arc<TcpStream>,
         every: Duration,
     ) -> io::Result<Watch> {
-        let (sender, signals) = bounded(WAITING_SIGNALS);
-        let key = self.add_sleeper(sender, every);
+        let bell = Arc::new(Bell::new());
+        let key = self.add_sleeper(bell.clone(), every);
         let watch = Watch {
             doorbell: self.clone(),
             key,
             socket: socket.clone(),
-            signals,
+            bell,
         };
         // SAFETY: the socket must be deleted from the poller before it closes. `watch` holds it
         // open, and its `drop` deletes it.
@@ -81,18 +119,18 @@ impl Doorbell {
         Ok(watch)
     }
 
-    fn add_sleeper(&self, signals: Sender<Signal>, every: Duration) -> usize {
+    fn add_sleeper(&self, bell: Arc<Bell>, every: Duration) -> usize {
         let mut sleepers = self.lock();
         let key = sleepers.next_key;
         sleepers.next_key += 1;
         if sleepers.closing {
-            let _ = signals.try_send(Signal::Closing);
+            bell.ring(Signal::Closing);
         }
         // A time too far to be told (a patient debugger's) is a year.
         let year = Duration::from_secs(365 * 24 * 3600);
         let due = Instant::now() + every.min(year);
         let sleeper = Sleeper {
-            signals,
+            bell,
             every: every.clamp(Duration::from_millis(1), year),
             due,
         };
@@ -109,7 +147,7 @@ impl Doorbell {
         let mut sleepers = self.lock();
         sleepers.closing = true;
         for sleeper in sleepers.by_key.values() {
-            let _ = sleeper.signals.try_send(Signal::Closing);
+            sleeper.bell.ring(Signal::Closing);
         }
     }
 
@@ -147,7 +185,7 @@ pub fn doorbell_thread(doorbell: &Doorbell) {
 fn ring_readable(sleepers: &Sleepers, events: &Events) {
     for event in events.iter() {
         if let Some(sleeper) = sleepers.by_key.get(&event.key) {
-            let _ = sleeper.signals.try_send(Signal::Readable);
+            sleeper.bell.ring(Signal::Readable);
         }
     }
 }
@@ -170,9 +208,7 @@ fn ring_ticks(sleepers: &mut Sleepers) {
 impl Sleeper {
     fn tick(&mut self, now: Instant) {
         self.due = now + self.every;
-        if self.signals.len() < WAITING_SIGNALS - 2 {
-            let _ = self.signals.try_send(Signal::Tick);
-        }
+        self.bell.ring(Signal::Tick);
     }
 }
 
@@ -182,11 +218,15 @@ pub struct Watch {
     doorbell: Arc<Doorbell>,
     key: usize,
     socket: Arc<TcpStream>,
-    /// Where the doorbell rings; the thread sleeps on it.
-    pub signals: Receiver<Signal>,
+    bell: Arc<Bell>,
 }
 
 impl Watch {
+    /// Has the bell been rung? Then why.
+    pub fn signal(&self) -> Option<Signal> {
+        self.bell.take()
+    }
+
     /// Asks for the next [`Signal::Readable`]: one is rung once for each time it is asked for.
     pub fn ask_again(&self) -> io::Result<()> {
         let interest = Event::readable(self.key);

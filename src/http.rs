@@ -63,6 +63,7 @@ pub fn read_request(
     let deadline = Instant::now() + limits.request;
     let mut scanned = 0;
     let head_bytes = loop {
+        skip_empty_lines(inbox, &mut scanned);
         if inbox.starts_with(policy_file::REQUEST) {
             return Ok(Incoming::PolicyFile);
         }
@@ -82,16 +83,24 @@ pub fn read_request(
     if !read_body(socket, inbox, &mut request, deadline)? {
         return Ok(Incoming::Nothing);
     }
+    inbox.shrink_to_fit(); // the request may be held for long, and needs no room
     Ok(Incoming::Request(request))
+}
+
+/// An empty line before the request line is ignored (RFC 9112 section 2.2). All are taken away at
+/// once: one by one, what stands behind thousands of them would be moved thousands of times.
+fn skip_empty_lines(inbox: &mut Vec<u8>, scanned: &mut usize) {
+    let pairs = inbox.chunks_exact(2);
+    let lines = pairs.take_while(|pair| pair == b"\r\n").count();
+    if lines > 0 {
+        inbox.drain(..2 * lines);
+        *scanned = 0;
+    }
 }
 
 /// Where the head ends, if all of it is here. `scanned` remembers how far earlier calls looked, so
 /// that a head which comes byte by byte is still read only once.
-fn find_head_end(inbox: &mut Vec<u8>, scanned: &mut usize) -> Result<Option<usize>, Refusal> {
-    while inbox.starts_with(b"\r\n") {
-        inbox.drain(..2); // an empty line before the request line is ignored (RFC 9112 section 2.2)
-        *scanned = 0;
-    }
+fn find_head_end(inbox: &[u8], scanned: &mut usize) -> Result<Option<usize>, Refusal> {
     check_first_byte(inbox)?;
     for at in *scanned..inbox.len().min(MAX_HEAD) {
         if inbox[at] == b'\n' {
@@ -142,7 +151,6 @@ fn head_too_large(inbox: &[u8]) -> Refusal {
 
 /// Waits for more bytes, until `deadline` at the latest. `false`: the client has sent its last.
 fn read_more(socket: &TcpStream, inbox: &mut Vec<u8>, deadline: Instant) -> Result<bool, Failure> {
-    let mut buffer = [0; 4096];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -150,16 +158,27 @@ fn read_more(socket: &TcpStream, inbox: &mut Vec<u8>, deadline: Instant) -> Resu
         }
         socket.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         let mut reader = socket;
-        match reader.read(&mut buffer) {
-            Ok(count) => {
-                inbox.extend_from_slice(&buffer[..count]);
-                return Ok(count > 0);
-            }
+        match append(inbox, |room| reader.read(room)) {
+            Ok(count) => return Ok(count > 0),
             // EINTR is a debugger's stop, the others are the time-out: look at the clock again.
             Err(error) if is_try_again(&error) => {}
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Appends what one `read` answers with, and says how much it was. There is no buffer for it on the stack:
+/// a page of the stack that was touched once stays with the thread for as long as it sleeps.
+pub fn append(
+    inbox: &mut Vec<u8>,
+    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    const ROOM: usize = 4096;
+    let before = inbox.len();
+    inbox.resize(before + ROOM, 0);
+    let count = read(&mut inbox[before..]);
+    inbox.truncate(before + count.as_ref().map_or(0, |count| *count));
+    count
 }
 
 /// Errors of a read or write that mean "not now".

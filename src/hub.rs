@@ -2,12 +2,14 @@
 //!
 //! Joining a topic takes what it has (the backlog) *and* a seat under one lock, so no event can
 //! fall between "what was" and "what comes". Publishing appends to the ring, then sends the event
-//! down each seat's bounded channel. A full channel never blocks the publisher and never costs an
-//! event: whoever sits there notices, and reads the ring again.
+//! down each seat's bounded channel and wakes the thread that sits there, if it sleeps. A full channel
+//! never blocks the publisher and never costs an event: whoever sits there notices, and reads the ring
+//! again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 use serde_json::Value;
@@ -20,6 +22,9 @@ pub const MAX_TOPICS: usize = 64;
 pub const RING_EVENTS: usize = 1024;
 /// How many bytes of events a topic remembers: large events push old ones out sooner.
 pub const RING_BYTES: usize = 4 << 20;
+/// How many bytes of events are read from the ring at a time (one event, if that is larger): a client
+/// that is behind and does not read costs this much, and not the whole ring.
+pub const PORTION_BYTES: usize = 128 << 10;
 /// How many events may wait in a seat's channel before its owner has to read the ring instead.
 pub const SEAT_EVENTS: usize = 32;
 /// Topics that are never forgotten: the default one, and the ball game's.
@@ -47,12 +52,13 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A seat in `topic`, with everything after `cursor` waiting in it.
+    /// A seat in `topic`, with everything after `cursor` waiting in it. It is this thread's: an event wakes
+    /// it from [`thread::park`].
     pub fn join(&self, topic: &str, cursor: Cursor) -> Result<Seat, TooManyTopics> {
         Ok(take_seat(self.topic(topic)?, cursor))
     }
 
-    /// What `topic` has after `cursor`, for those who ask and leave.
+    /// What `topic` has after `cursor`, or the first portion of it, for those who ask and leave.
     pub fn read(&self, topic: &str, cursor: Cursor) -> Result<News, TooManyTopics> {
         Ok(lock(&self.topic(topic)?.room).after(cursor))
     }
@@ -67,6 +73,13 @@ impl Hub {
             chair.offer(&event);
         }
         Ok(event.id)
+    }
+
+    /// How many seats are taken, in all topics.
+    pub fn seats(&self) -> usize {
+        let topics = lock(&self.topics);
+        let seats = topics.values().map(|topic| lock(&topic.room).chairs.len());
+        seats.sum()
     }
 
     /// The topic of this name; a new one if need be.
@@ -144,7 +157,8 @@ impl Room {
         }
     }
 
-    /// What the ring has after `cursor`, with a gap if it no longer reaches that far.
+    /// What the ring has after `cursor`, or the first portion of it; with a gap if it no longer reaches
+    /// that far. If there is more, `next` is less than `newest`.
     fn after(&self, cursor: Cursor) -> News {
         let before_ring = self.newest - self.ring.len() as u64;
         let (gap, skip) = match cursor {
@@ -155,29 +169,44 @@ impl Room {
             }
             Cursor::After(_) => (Some(before_ring), 0),
         };
+        let events = self.portion(skip);
         News {
             gap,
-            events: self.ring.iter().skip(skip).cloned().collect(),
-            next: self.newest,
+            next: events.last().map_or(self.newest, |event| event.id),
+            events,
         }
+    }
+
+    /// One event at least, and then as many as fit into [`PORTION_BYTES`].
+    fn portion(&self, skip: usize) -> Vec<Arc<Event>> {
+        let mut bytes = 0;
+        let fits = |event: &&Arc<Event>| {
+            let is_first = bytes == 0;
+            bytes += event.json.len();
+            is_first || bytes <= PORTION_BYTES
+        };
+        let rest = self.ring.iter().skip(skip);
+        rest.take_while(fits).cloned().collect()
     }
 }
 
 /// The publisher's side of a seat.
 struct Chair {
+    /// Who sits there.
+    thread: Thread,
     events: Sender<Arc<Event>>,
+    /// Has the ring something that the channel has not?
     missed: Arc<AtomicBool>,
 }
 
 impl Chair {
-    /// Sends the event if there is room. If there is none, `missed` says so *before* it is tried: a
-    /// reader that has emptied the channel by then is woken by the event and looks at `missed`; one
-    /// that has not will look at it after it has. (Nobody else sends meanwhile: the room is locked.)
+    /// Sends the event if there is room, says that one was missed if there is none, and wakes the thread
+    /// that sits here if it sleeps: it looks at both before it sleeps again.
     fn offer(&self, event: &Arc<Event>) {
-        if self.events.is_full() {
+        if self.events.try_send(event.clone()).is_err() {
             self.missed.store(true, Ordering::SeqCst);
         }
-        let _ = self.events.try_send(event.clone());
+        self.thread.unpark();
     }
 }
 
@@ -185,13 +214,11 @@ impl Chair {
 pub struct Seat {
     topic: Arc<Topic>,
     number: u64,
-    /// Where the hub sends events; the thread sleeps on it.
-    pub events: Receiver<Arc<Event>>,
+    /// Where the hub sends events.
+    events: Receiver<Arc<Event>>,
     missed: Arc<AtomicBool>,
     /// What was there when the seat was taken.
     backlog: Option<News>,
-    /// An event that has been received, but not yet been told.
-    arrived: Option<Arc<Event>>,
     /// The id of the last event told.
     last: u64,
 }
@@ -199,13 +226,14 @@ pub struct Seat {
 /// The backlog and the seat, under one lock.
 fn take_seat(topic: Arc<Topic>, cursor: Cursor) -> Seat {
     let (sender, events) = bounded(SEAT_EVENTS);
-    let missed = Arc::new(AtomicBool::new(false));
+    let mut room = lock(&topic.room);
+    let backlog = room.after(cursor);
+    let missed = Arc::new(AtomicBool::new(backlog.next < room.newest));
     let chair = Chair {
+        thread: thread::current(),
         events: sender,
         missed: missed.clone(),
     };
-    let mut room = lock(&topic.room);
-    let backlog = room.after(cursor);
     let number = room.next_chair;
     room.next_chair += 1;
     room.chairs.insert(number, chair);
@@ -217,7 +245,6 @@ fn take_seat(topic: Arc<Topic>, cursor: Cursor) -> Seat {
         missed,
         last: backlog.next,
         backlog: Some(backlog),
-        arrived: None,
     }
 }
 
@@ -230,23 +257,26 @@ impl Seat {
             events: never(),
             missed: Arc::default(),
             backlog: None,
-            arrived: None,
             last: 0,
         }
     }
 
-    /// Everything that has come since the last call; empty if nothing has. Never blocks.
+    /// What has come since the last call, all or the first portion of it; empty only if nothing has.
+    /// Never blocks.
     pub fn news(&mut self) -> News {
         if let Some(backlog) = self.backlog.take().filter(|backlog| !backlog.is_empty()) {
             return backlog;
         }
         let start = self.last;
-        let mut events = Vec::new();
-        let waiting = self.events.try_iter().take(SEAT_EVENTS);
-        for event in self.arrived.take().into_iter().chain(waiting) {
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        for event in self.events.try_iter().take(SEAT_EVENTS) {
             if event.id > self.last {
                 self.last = event.id;
+                bytes += event.json.len();
                 events.push(event);
+            }
+            if bytes >= PORTION_BYTES {
+                break; // the others wait where they are
             }
         }
         if self.missed.swap(false, Ordering::SeqCst) {
@@ -259,13 +289,12 @@ impl Seat {
         }
     }
 
-    /// Keeps an event that the sleeping thread was woken with, for [`Seat::news`].
-    pub fn arrived(&mut self, event: Arc<Event>) {
-        self.arrived = Some(event);
-    }
-
     fn read_ring(&mut self, start: u64) -> News {
-        let news = lock(&self.topic.room).after(Cursor::After(start));
+        let room = lock(&self.topic.room);
+        let news = room.after(Cursor::After(start));
+        if news.next < room.newest {
+            self.missed.store(true, Ordering::SeqCst); // the next portion is for the next time
+        }
         self.last = news.next;
         news
     }

@@ -26,6 +26,8 @@ pub struct Count {
     pub events: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
+    /// Calls that wrote something: several events may go out with one.
+    pub writes: AtomicU64,
 }
 
 impl Meter {

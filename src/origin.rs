@@ -11,8 +11,8 @@ use crate::http::Request;
 
 /// Refuses a request that was sent to a name which isn't ours. Addresses are, whichever they are, and
 /// `localhost`; any other name has to be named, by `--allow-origin`.
-pub fn check_host(request: &Request, named: &[String]) -> Result<(), Refusal> {
-    let Some(host) = request.header("Host") else {
+pub fn check_host(host: Option<&str>, named: &[String]) -> Result<(), Refusal> {
+    let Some(host) = host else {
         return Ok(()); // HTTP/1.0: no browser
     };
     let (name, _) = split_port(host);

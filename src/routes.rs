@@ -108,7 +108,7 @@ fn run_technique(
     conn: &mut Connection,
     hub: &Hub,
 ) -> Result<(), Failure> {
-    origin::check_host(request, &conn.shared.settings.allow_origins)?;
+    origin::check_host(request.header("Host"), &conn.shared.settings.allow_origins)?;
     if request.method == Method::Options {
         return Ok(conn.respond(preflight(route))?);
     }

@@ -29,6 +29,9 @@ const BACKLOG: i32 = 4096;
 /// nested as deep as serde_json lets it be, in a debug build.
 const STACK: usize = 1 << 20;
 
+/// How long there must have been room before the log says again that there is none.
+const A_WHILE: Duration = Duration::from_secs(60);
+
 /// A running server. Dropping it leaves it running; [`Server::stop`] ends it.
 pub struct Server {
     /// Where it listens; port 0 has become a real one.
@@ -121,11 +124,11 @@ impl Server {
             let _ = SockRef::from(&**listener).shutdown(Shutdown::Both);
         }
         self.shared.doorbell.close();
-        let left = wait_for_connections(&self.shared.meter, patience);
         drop(self.game);
         if let Some(desk) = &self.desk {
             desk.stop();
         }
+        let left = wait_for_connections(&self.shared.meter, patience);
         self.shared.doorbell.stop();
         for thread in self.threads {
             let _ = thread.join();
@@ -184,14 +187,15 @@ pub fn cannot_listen(option: &str, address: SocketAddr, error: &io::Error) -> io
 }
 
 /// Accepts for as long as the server runs. When there is no room for another connection (no descriptor
-/// left, no thread), the log says so once; then it is tried again until there is.
+/// left, no thread), the log says so once, and it is tried again until there is. (Room for one more between
+/// two failures is no end of the trouble: only when there was none for a while is it said again.)
 fn accept_loop(
     listener: &TcpListener,
     routes: &'static [Route],
     shared: &Arc<Shared>,
     numbers: &AtomicU64,
 ) {
-    let mut in_trouble = false;
+    let mut last_trouble: Option<Instant> = None;
     loop {
         let accepted = listener.accept();
         if shared.closing.load(Ordering::SeqCst) {
@@ -208,10 +212,12 @@ fn accept_loop(
                 Err(error)
             }
         };
-        if let (Err(error), false) = (&admitted, in_trouble) {
-            warn!("no room for another connection: {error}; trying again");
+        if let Err(error) = admitted {
+            if last_trouble.is_none_or(|at| at.elapsed() > A_WHILE) {
+                warn!("no room for another connection: {error}; trying again");
+            }
+            last_trouble = Some(Instant::now());
         }
-        in_trouble = admitted.is_err();
     }
 }
 
@@ -280,14 +286,14 @@ fn turn_away(socket: &TcpStream) {
 
 /// The whole life of one connection, and of its thread.
 fn accepted_connection(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>, routes: &[Route]) {
-    let ended = Connection::new(number, socket, shared).and_then(|mut conn| {
-        let ended = answer_requests(&mut conn, routes);
-        conn.linger();
-        ended
-    });
-    if let Err(error) = ended {
+    let mut conn = match Connection::new(number, socket, shared) {
+        Ok(conn) => conn,
+        Err(error) => return debug!("connection {number} was gone at once: {error}"),
+    };
+    if let Err(error) = answer_requests(&mut conn, routes) {
         debug!("connection {number} ended: {error}");
     }
+    conn.linger();
 }
 
 /// Answers one request after the other, until one of both sides has had enough.

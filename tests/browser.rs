@@ -8,7 +8,6 @@ mod browser;
 mod support;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use browser::{Page, chromium};
@@ -592,30 +591,13 @@ fn the_articles_line_opens_a_websocket_as_printed() {
 
 // When the server goes and comes back.
 
-/// The same server again, as after a restart.
-fn start_again(addresses: &[SocketAddr]) -> TestServer {
-    let mut started = None;
-    wait_until("the ports are free again", || {
-        let settings = Settings {
-            listen: addresses.to_vec(),
-            ..settings()
-        };
-        started = Server::start(settings).ok();
-        started.is_some()
-    });
-    TestServer {
-        address: addresses[0],
-        server: started,
-    }
-}
-
 #[test]
 fn every_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back() {
     let Some(chromium) = chromium() else { return };
     let names: Vec<&str> = live_pages().collect();
     for batch in names.chunks(3) {
         let mut server = TestServer::start();
-        let addresses = server.server().addresses.clone();
+        let settings = server.settings_again();
         server.publish("chat", "before");
         let open = |name: &&str| chromium.open(&server, &format!("{name}.html"));
         let pages: Vec<Page> = batch.iter().map(open).collect();
@@ -630,7 +612,7 @@ fn every_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back() {
             page.wait(&format!("{}.test({})", says("wire.now.lost"), now("chat")));
             page.wait(&format!("{}.test(document.title)", says("page.lost")));
         }
-        let server = start_again(&addresses);
+        server.start_again(&settings);
         server.publish("chat", "after");
         for page in &pages {
             page.wait("!document.querySelector('#wire-now li[data-state=lost]')");

@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{Client, get, json};
+use support::{Client, get, handshake, json, post};
 
 fn comet(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_comet"));
@@ -66,6 +66,10 @@ impl Running {
     }
 
     fn wait(mut self) -> (ExitStatus, String) {
+        support::wait_until("it ends", || {
+            let ended = self.child.try_wait().expect("it can be waited for");
+            ended.is_some()
+        });
         let mut log = String::new();
         let mut stderr = self.child.stderr.take().expect("piped");
         stderr.read_to_string(&mut log).expect("UTF-8");
@@ -133,41 +137,101 @@ fn a_second_interrupt_ends_it_at_once() {
     assert_eq!(running.wait().0.code(), Some(130));
 }
 
+/// What holds a connection, and the proper end of its answer.
+fn held_with_ends() -> [(String, &'static [u8]); 7] {
+    [
+        (get("/long-polling"), b",\"gap\":false}\r\n0\r\n\r\n"),
+        (
+            get("/jsonp-polling?callback=f"),
+            b",\"gap\":false});\r\n0\r\n\r\n",
+        ),
+        (get("/xhr-streaming"), b"\r\n0\r\n\r\n"),
+        (get("/forever-frame"), b"\r\n0\r\n\r\n"),
+        (get("/event-source"), b"\r\n0\r\n\r\n"),
+        (get("/multipart-streaming"), b"--comet--\r\n\r\n0\r\n\r\n"),
+        (
+            handshake("/websocket"),
+            b"\x88\x16\x03\xe9the server is ending", // Close, 1001
+        ),
+    ]
+}
+
 #[test]
 fn it_ends_well_with_a_thousand_held_connections() {
     let running = Running::start(ANY, 3);
-    let ask = |target: &str| {
+    let kinds = held_with_ends();
+    let kinds = kinds.iter().cycle().take(1001);
+    let ask = |(request, end)| {
         let mut client = Client::to(running.addresses[0]);
-        client.send(get(target));
-        client
+        client.send(request);
+        (client, end)
     };
-    let targets = [
-        "/long-polling",
-        "/xhr-streaming",
-        "/multipart-streaming",
-        "/event-source",
-        "/forever-frame",
-    ];
-    let mut clients: Vec<(usize, Client)> =
-        (0..1000).map(|n| (n % 5, ask(targets[n % 5]))).collect();
-    for (_, client) in &mut clients {
-        assert_eq!(client.read_head().status, 200);
+    let mut clients: Vec<(Client, &[u8])> =
+        kinds.map(|(request, end)| ask((request, *end))).collect();
+    for (client, _) in &mut clients {
+        assert!([101, 200].contains(&client.read_head().status));
     }
     running.signal(Signal::SIGTERM);
-    let ends = [
-        "0\r\n\r\n",
-        "0\r\n\r\n",
-        "--comet--\r\n\r\n0\r\n\r\n",
-        "0\r\n\r\n",
-        "0\r\n\r\n",
-    ];
-    for (kind, client) in &mut clients {
-        let end = client.read_to_end();
-        assert!(end.ends_with(ends[*kind]), "{}: {end:?}", targets[*kind]);
+    for (mut client, end) in clients {
+        let answer = client.read_to_end_as_bytes();
+        assert!(
+            answer.ends_with(end),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
-    drop(clients);
     let (status, log) = running.wait();
     assert!(status.success(), "{status} {log}");
+}
+
+/// With limits of an hour, only the end's own limit lets go of one that does not take its answer, and of
+/// one that never stops talking.
+#[test]
+fn it_ends_well_although_some_never_do() {
+    let running = Running::start(&[ANY, &["--patience", "3600"]].concat(), 3);
+    let address = running.addresses[0];
+    let large = "x".repeat(60 << 10);
+    (0..3).for_each(|_| _ = publish(address, &large));
+    let mut stuck = Client::to(address); // it asks, and asks, and reads no answer
+    let second = Some(std::time::Duration::from_secs(1));
+    stuck.socket.set_write_timeout(second).unwrap();
+    let questions = get("/polling?since=-1024").repeat(100);
+    while stuck.socket.write_all(questions.as_bytes()).is_ok() {} // until nobody takes any more
+    let mut talking = Client::to(address);
+    talking.send(handshake("/websocket"));
+    talking.read_head();
+    let talk = std::thread::spawn(move || {
+        let pings = support::frame(0x89, b"x").repeat(1000);
+        while talking.socket.write_all(&pings).is_ok() {}
+    });
+    running.signal(Signal::SIGTERM);
+    let (status, log) = running.wait();
+    assert!(status.success(), "{status} {log}");
+    assert!(log.contains("did not end in time"), "{log}");
+    talk.join().unwrap();
+    drop(stuck); // until here it was open
+}
+
+#[test]
+fn other_machines_are_served_by_address_and_by_a_name_that_was_named() {
+    let named = "http://classroom.test";
+    let arguments = ["--listen", "0.0.0.0:0", "--desk", "off", "--allow-origin"];
+    let running = Running::start(&[&arguments[..], &[named]].concat(), 1);
+    let port = running.addresses[0].port();
+    let say = |host: &str, origin: &str| {
+        // An address of this machine that is neither localhost nor where we are said to listen.
+        let mut client = Client::to(SocketAddr::from(([127, 0, 0, 2], port)));
+        let own = format!("Host: {host}\r\nOrigin: {origin}\r\n");
+        client.send(post("/publish", "hello").replace("Host: localhost\r\n", &own));
+        client.read_answer().0.status
+    };
+    let address = format!("127.0.0.2:{port}");
+    assert_eq!(say(&address, &format!("http://{address}")), 200);
+    assert_eq!(say("classroom.test", named), 200);
+    assert_eq!(say(&address, "http://evil.test"), 403);
+    assert_eq!(say("evil.test", "http://evil.test"), 421);
+    running.signal(Signal::SIGTERM);
+    running.wait();
 }
 
 #[test]
@@ -300,7 +364,7 @@ fn stop_and_go(running: &Running) {
 
 fn publish(address: SocketAddr, text: &str) -> u64 {
     let mut client = Client::to(address);
-    client.send(support::post("/publish", text));
+    client.send(post("/publish", text));
     json(&client.read_answer().1)["id"].as_u64().expect("an id")
 }
 

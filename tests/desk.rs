@@ -101,3 +101,21 @@ fn a_body_that_claims_to_be_endless_does_not_end_the_process() {
     );
     assert_eq!(ask(desk, "/healthz").1, "ok\n");
 }
+
+#[test]
+fn a_name_that_is_not_ours_is_refused_here_too() {
+    let (_server, desk) = with_desk(None);
+    for (host, status) in [
+        ("localhost", 200),
+        ("127.0.0.1", 200),
+        ("evil.example", 421),
+    ] {
+        let mut client = Client::to(desk);
+        client.send(format!(
+            "GET /stats HTTP/1.1\r\nHost: {host}:{}\r\n\r\n",
+            desk.port()
+        ));
+        let (head, body) = client.read_answer();
+        assert_eq!(head.status, status, "{host}: {body}");
+    }
+}

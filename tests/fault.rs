@@ -83,6 +83,7 @@ fn a_fault_stays_where_it_is() {
     wait_until("only the other one is left", || server.connections() == 1);
     assert_eq!(server.held("faulty"), 0, "the count is true");
     assert_eq!(server.held("long_polling"), 1);
+    assert_eq!(server.server().shared.hub.seats(), 1);
 
     let id = server.publish("chat", "the others go on");
     assert_eq!(ids(&json(&held.read_chunk())), [id]);

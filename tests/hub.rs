@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use comet::event::News;
-use comet::hub::{Cursor, Hub, MAX_TOPICS, RING_BYTES, RING_EVENTS, SEAT_EVENTS, Seat};
+use comet::hub::{
+    Cursor, Hub, MAX_TOPICS, PORTION_BYTES, RING_BYTES, RING_EVENTS, SEAT_EVENTS, Seat,
+};
 use serde_json::json;
+
+/// How long it may take until a sleeping thread is woken, before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn publish(hub: &Hub, topic: &str) -> u64 {
     hub.publish(topic, &json!({})).expect("room for the topic")
@@ -145,16 +151,67 @@ fn a_cursor_out_of_reach_is_a_gap_on_either_side() {
     }
 }
 
+const LARGE: usize = 64 << 10;
+
+/// More than the ring takes, in events of this size; answers with the id of the last.
+fn publish_large(hub: &Hub) -> u64 {
+    (0..2 * RING_BYTES / LARGE).fold(0, |_, _| publish_large_one(hub))
+}
+
+fn publish_large_one(hub: &Hub) -> u64 {
+    hub.publish("chat", &json!("x".repeat(LARGE))).unwrap()
+}
+
+fn bytes(news: &News) -> usize {
+    news.events.iter().map(|event| event.json.len()).sum()
+}
+
 #[test]
 fn large_events_push_old_ones_out_of_the_ring() {
     let hub = Hub::default();
-    let large = json!("x".repeat(64 << 10));
-    for _ in 0..RING_EVENTS {
-        hub.publish("chat", &large).unwrap();
+    let last = publish_large(&hub);
+    let gap = hub.read("chat", Cursor::After(0)).unwrap().gap.unwrap();
+    let size = bytes(&hub.read("chat", Cursor::Last(1)).unwrap());
+    let remembered = (last - gap) as usize * size;
+    assert!((RING_BYTES - size..=RING_BYTES).contains(&remembered));
+}
+
+#[test]
+fn the_ring_and_the_channel_are_read_in_portions_and_nothing_is_missing() {
+    let hub = Hub::default();
+    let mut listening = join(&hub, "chat", Cursor::Now); // its channel is full soon
+    let last = publish_large(&hub);
+    let mut late = join(&hub, "chat", Cursor::Last(RING_EVENTS));
+    let mut cursor = Cursor::Last(RING_EVENTS);
+    let mut poll = || {
+        let news = hub.read("chat", cursor).unwrap();
+        cursor = Cursor::After(news.next);
+        news
+    };
+    let first = hub.read("chat", Cursor::After(0)).unwrap().gap.unwrap() + 1;
+    let expected: Vec<u64> = (first..=last).collect();
+    assert_eq!(read_portions(|| listening.news(), last), expected);
+    assert_eq!(read_portions(|| late.news(), last), expected);
+    assert_eq!(read_portions(&mut poll, last), expected);
+
+    let id = hub.publish("chat", &json!("x".repeat(2 * PORTION_BYTES)));
+    assert_eq!(ids(&late.news()), [id.unwrap()], "larger than a portion");
+    let few = SEAT_EVENTS as u64 / 2;
+    (0..few).for_each(|_| _ = publish_large_one(&hub));
+    let waiting = read_portions(|| listening.news(), last + 1 + few);
+    assert_eq!(waiting, Vec::from_iter(last + 1..=last + 1 + few));
+}
+
+/// Reads up to the event with this id, and makes sure that each portion is one.
+fn read_portions(mut read: impl FnMut() -> News, last: u64) -> Vec<u64> {
+    let mut told = Vec::new();
+    while told.last() != Some(&last) {
+        let news = read();
+        assert!(!news.events.is_empty(), "there is more after {told:?}");
+        assert!(bytes(&news) <= PORTION_BYTES + LARGE || news.events.len() == 1);
+        told.extend(ids(&news));
     }
-    let news = hub.read("chat", Cursor::Last(RING_EVENTS)).unwrap();
-    let bytes: usize = news.events.iter().map(|event| event.json.len()).sum();
-    assert!(bytes <= RING_BYTES && !news.events.is_empty());
+    told
 }
 
 #[test]
@@ -220,10 +277,14 @@ fn a_sleeping_reader_is_woken_even_when_its_channel_was_full() {
     };
     let mut seen = before;
     while seen < last {
-        // The channel is the only thing slept on, as a connection's thread does it.
-        let event = seat.events.recv_timeout(std::time::Duration::from_secs(20));
-        seat.arrived(event.expect("woken: there is more to come"));
-        seen = seat.news().next;
+        let news = seat.news();
+        if news.is_empty() {
+            // Asleep until the hub wakes it, as a connection's thread is.
+            let asleep = Instant::now();
+            thread::park_timeout(PATIENCE);
+            assert!(asleep.elapsed() < PATIENCE, "woken: there is more to come");
+        }
+        seen = news.next;
     }
     publisher.join().unwrap();
 }

@@ -58,3 +58,10 @@ fn it_is_answered_after_a_request_of_http_too() {
     assert_eq!(client.read_answer().0.status, 200);
     assert_eq!(client.read_to_end(), policy(server.address.port()));
 }
+
+#[test]
+fn empty_lines_before_it_are_nothing() {
+    let server = TestServer::start();
+    let mut client = server.ask(&("\r\n\r\n".to_string() + REQUEST));
+    assert_eq!(client.read_to_end(), policy(server.address.port()));
+}

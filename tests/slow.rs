@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use comet::hub::{Cursor, RING_EVENTS, SEAT_EVENTS};
+use comet::hub::{Cursor, PORTION_BYTES, RING_EVENTS, SEAT_EVENTS};
 use socket2::{Domain, Socket, Type};
 use support::{Client, StreamReader, TestServer, frame, get, handshake, skip, wait_until};
 
@@ -145,21 +145,50 @@ fn a_slow_reader_is_let_go_after_the_write_limit() {
 
 #[test]
 fn who_does_not_read_its_answers_is_let_go_after_the_write_limit() {
+    const ANSWERS: usize = 100;
     let _alone = alone();
     let server = server_with_write_limit(SOON);
-    publish_large(&server, RING_EVENTS); // each answer below is now as large as the ring
+    publish_large(&server, RING_EVENTS); // each answer below is now a whole portion
     let answers = ["polling?", "long-polling?", "jsonp-polling?callback=f&"];
     let asked = answers.map(|path| {
         let request = get(&format!("/{path}since=-{RING_EVENTS}"));
-        narrow_client(&server, request.repeat(3))
+        narrow_client(&server, request.repeat(ANSWERS))
     });
     server.accept_all();
     wait_until("all are let go", || server.connections() == 0);
     for mut client in asked {
         let mut answers = Vec::new();
         let _ = client.socket.read_to_end(&mut answers);
-        assert!(answers.len() < 3 * 3500 * RING_EVENTS, "it was cut off");
+        assert!(
+            answers.len() < ANSWERS * PORTION_BYTES / 2,
+            "it was cut off"
+        );
     }
+}
+
+/// Each asks for 3.5 MB. Without portions, each would cost that twice: as events, and as text.
+#[test]
+fn who_asks_for_the_whole_ring_and_does_not_read_costs_a_portion_of_it() {
+    const CLIENTS: usize = 50;
+    let _alone = alone();
+    let server = server_with_write_limit(SOON);
+    publish_large(&server, RING_EVENTS);
+    let before = resident_memory();
+    let paths = ["xhr-streaming", "event-source", "long-polling", "polling"];
+    let ask = |n| {
+        let path = paths[n % paths.len()];
+        let request = get(&format!("/{path}?since=-{RING_EVENTS}"));
+        narrow_client(&server, request.repeat(20))
+    };
+    let clients: Vec<Client> = (0..CLIENTS).map(ask).collect();
+    let mut most = 0;
+    wait_until("all are let go", || {
+        most = most.max(resident_memory());
+        server.connections() == 0
+    });
+    let each = most.saturating_sub(before) as usize / CLIENTS;
+    assert!(each < 8 * PORTION_BYTES, "{each} bytes a client");
+    drop(clients); // until here they were open
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
@@ -476,6 +477,9 @@ fn a_message_may_come_in_fragments_with_pings_between() {
 
 // --- what is not RFC 6455 ---
 
+/// Who speaks frames.
+const BOTH: [&str; 2] = ["/websocket", "/echo"];
+
 #[test]
 fn a_frame_that_breaks_the_protocol_ends_the_connection_with_1002() {
     let server = TestServer::start();
@@ -494,9 +498,11 @@ fn a_frame_that_breaks_the_protocol_ends_the_connection_with_1002() {
         ("a close of one byte", frame(0x88, b"\x03")),
         ("a close code for nobody to send", frame(0x88, b"\x03\xed")),
     ] {
-        let mut client = server.open("/websocket");
-        client.send(bytes);
-        assert_eq!(client.read_close().0, 1002, "{what}");
+        for path in BOTH {
+            let mut client = server.open(path);
+            client.send(&bytes);
+            assert_eq!(client.read_close().0, 1002, "{path}: {what}");
+        }
     }
     assert!(is_empty(&server, "chat"));
 }
@@ -509,10 +515,12 @@ fn text_that_is_not_utf_8_ends_the_connection_with_1007() {
         frame(0x81, b"cut \xed\x8f"),
         [frame(0x01, b"\xed\x8f"), frame(0x80, b"x")].concat(),
     ] {
-        let mut client = server.open("/websocket");
-        client.send(bytes);
-        let (code, reason) = client.read_close();
-        assert_eq!((code, reason.as_str()), (1007, "text must be UTF-8"));
+        for path in BOTH {
+            let mut client = server.open(path);
+            client.send(&bytes);
+            let (code, reason) = client.read_close();
+            assert_eq!((code, reason.as_str()), (1007, "text must be UTF-8"));
+        }
     }
     assert!(is_empty(&server, "chat"));
 }
@@ -527,10 +535,12 @@ fn a_message_that_is_too_big_ends_the_connection_with_1009() {
         [&frame_head(0x82, usize::MAX / 2), &b"mask"[..]].concat(),
         [frame(0x01, &half), frame(0x80, &half)].concat(),
     ] {
-        let mut client = server.open("/websocket");
-        client.send(bytes);
-        let (code, reason) = client.read_close();
-        assert_eq!((code, reason.as_str()), (1009, "the message is too big"));
+        for path in BOTH {
+            let mut client = server.open(path);
+            client.send(&bytes);
+            let (code, reason) = client.read_close();
+            assert_eq!((code, reason.as_str()), (1009, "the message is too big"));
+        }
     }
 }
 
@@ -549,12 +559,46 @@ fn events_before_the_mistake_are_published() {
 fn a_close_is_echoed_and_ends_the_connection() {
     let server = TestServer::start();
     for payload in [&b"\x03\xe8bye"[..], b"\x0f\xa0", b""] {
-        let mut client = server.open("/websocket");
-        client.send(frame(0x88, payload));
-        client.expect([&[0x88, payload.len() as u8], payload].concat());
-        assert_eq!(client.read_to_end(), "");
+        for path in BOTH {
+            let mut client = server.open(path);
+            client.send(frame(0x88, payload));
+            client.expect([&[0x88, payload.len() as u8], payload].concat());
+            assert_eq!(client.read_to_end(), "");
+        }
     }
     server.wait_held("websocket", 0);
+    server.wait_held("echo", 0);
+}
+
+/// Within an hour, no other limit lets go of one that never finishes the close.
+#[test]
+fn who_never_finishes_the_close_is_let_go() {
+    let hour = Duration::from_secs(3600);
+    let server = TestServer::with_limits(|limits| {
+        (limits.idle, limits.write, limits.heartbeat) = (hour, hour, hour);
+    });
+    let ends = [
+        frame(0x88, b"\x03\xe8"), // its Close is echoed, and it does not hang up
+        frame(0x83, b"bad"),      // it is told Close, and does not answer
+    ];
+    let silent = ends.map(|end| {
+        BOTH.map(|path| {
+            let mut client = server.open(path);
+            client.send(&end);
+            client
+        })
+    });
+    let mut talking = server.open("/websocket");
+    talking.send(frame(0x88, b"\x03\xe8"));
+    talking.socket.set_nonblocking(true).unwrap();
+    server.accept_all();
+    support::wait_until("all are let go", || {
+        let _ = talking
+            .socket
+            .write(&frame(0x81, b"but wait, there is more"));
+        server.connections() == 0
+    });
+    drop((silent, talking)); // until here they were open
 }
 
 #[test]

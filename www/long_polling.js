@@ -41,7 +41,8 @@ export function longPoll(url, callback, tell = () => {}) {
     function update({events, next, gap}) {
         address.searchParams.set('since', next);
         address.searchParams.set('wait', 25); // seconds; our own timeout is longer
-        if (gap) callback({gap, next});
+        // Events are missing up to the first of these.
+        if (gap) callback({gap, next: events.length ? events[0].id - 1 : next});
         events.forEach((event) => callback(event));
     }
 

@@ -31,7 +31,8 @@ export function polling(url, callback, tell = () => {}, options = {}) {
         const overtaken = asked !== since; // by the answer to another question
         if (overtaken && next <= since) return tell('late');
         address.searchParams.set('since', next);
-        if (gap && !overtaken) callback({gap, next});
+        // Events are missing up to the first of these.
+        if (gap && !overtaken) callback({gap, next: events.length ? events[0].id - 1 : next});
         for (const event of events) {
             if (!overtaken || event.id > since) callback(event);
         }

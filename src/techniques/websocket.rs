@@ -4,6 +4,9 @@
 //! from then on the two sides send each other frames, with a few bytes in front of each instead of a
 //! head. The thread sleeps until either side has something: an event from the hub becomes a text frame, a
 //! text frame from the client is published. `tungstenite` makes and reads the frames (RFC 6455).
+//!
+//! A page of a thread's stack that was touched once stays with it for as long as it sleeps. What is kept
+//! apart with `inline(never)`, and out of the stack with `Box`, keeps the deepest call within two pages.
 
 use std::io;
 
@@ -35,6 +38,7 @@ pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(),
     Ok(end(&mut socket, ended)?)
 }
 
+#[inline(never)]
 fn talk(socket: &mut Socket, seat: &mut Seat, topic: &str, hub: &Hub) -> Result<(), Error> {
     listen(socket, topic, hub)?; // what came together with the handshake
     loop {
@@ -49,6 +53,7 @@ fn talk(socket: &mut Socket, seat: &mut Seat, topic: &str, hub: &Hub) -> Result<
 }
 
 /// All the frames, then one write.
+#[inline(never)]
 fn tell(socket: &mut Socket, news: &News) -> Result<(), Error> {
     for message in news.messages() {
         socket.write(Message::Text(message))?;
@@ -59,16 +64,22 @@ fn tell(socket: &mut Socket, news: &News) -> Result<(), Error> {
 /// Publishes what the client said.
 fn listen(socket: &mut Socket, topic: &str, hub: &Hub) -> Result<(), Error> {
     while let Some(message) = read_message(socket)? {
-        let published = match &message {
-            Message::Text(text) => publish_text(text, topic, hub),
-            Message::Binary(_) => Err("send text: a binary message can't be published".to_string()),
-            _ => Ok(()), // pings are answered, and closing is done, by tungstenite
-        };
-        if let Err(why) = published {
-            socket.send(Message::text(json!({ "error": why }).to_string()))?;
-        }
+        hear(&message, socket, topic, hub)?;
     }
     Ok(())
+}
+
+#[inline(never)]
+fn hear(message: &Message, socket: &mut Socket, topic: &str, hub: &Hub) -> Result<(), Error> {
+    let published = match message {
+        Message::Text(text) => publish_text(text, topic, hub),
+        Message::Binary(_) => Err("send text: a binary message can't be published".to_string()),
+        _ => Ok(()), // pings are answered, and closing is done, by tungstenite
+    };
+    match published {
+        Ok(()) => Ok(()),
+        Err(why) => socket.send(Message::text(json!({ "error": why }).to_string())),
+    }
 }
 
 fn publish_text(text: &str, topic: &str, hub: &Hub) -> Result<(), String> {
@@ -126,13 +137,13 @@ fn is_key(key: &str) -> bool {
 }
 
 /// Small buffers, because there are many of us; and no message larger than a body may be.
-pub fn open(conn: &mut Connection) -> Socket<'_> {
+pub fn open(conn: &mut Connection) -> Box<Socket<'_>> {
     let config = WebSocketConfig::default()
-        .read_buffer_size(4096)
+        .read_buffer_size(1024)
         .write_buffer_size(4096)
         .max_message_size(Some(MAX_BODY))
         .max_frame_size(Some(MAX_BODY));
-    WebSocket::from_raw_socket(conn, Role::Server, Some(config))
+    Box::new(WebSocket::from_raw_socket(conn, Role::Server, Some(config)))
 }
 
 /// The next message that is already here. `None`: no whole one is.

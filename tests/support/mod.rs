@@ -167,6 +167,29 @@ impl TestServer {
             .load(Ordering::SeqCst)
     }
 
+    /// Ends the server, each connection properly, and starts one like it in its place.
+    pub fn restart(&mut self) {
+        let settings = self.settings_again();
+        assert_eq!(self.stop(), 0, "each connection had its end");
+        self.start_again(&settings);
+    }
+
+    /// The server's settings, with the ports that it has now.
+    pub fn settings_again(&self) -> Settings {
+        Settings {
+            listen: self.server().addresses.clone(),
+            ..self.server().shared.settings.clone()
+        }
+    }
+
+    /// Starts a server where one has just been stopped.
+    pub fn start_again(&mut self, settings: &Settings) {
+        wait_until("the ports are free again", || {
+            self.server = Server::start(settings.clone()).ok();
+            self.server.is_some()
+        });
+    }
+
     /// Ends the server; answers how many connections did not end in time.
     pub fn stop(&mut self) -> usize {
         self.server.take().map_or(0, |server| server.stop(PATIENCE))
@@ -224,12 +247,13 @@ pub fn frame_head(first: u8, length: usize) -> Vec<u8> {
     }
 }
 
-/// Waits for a condition, and fails if it does not come true.
+/// Waits for a condition, and fails if it does not come true. It looks a thousand times a second: more
+/// would take the processor from those that it waits for.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain for: {what}");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -428,8 +452,12 @@ impl Client {
 
     /// All that comes until the server closes.
     pub fn read_to_end(&mut self) -> String {
+        String::from_utf8(self.read_to_end_as_bytes()).expect("UTF-8")
+    }
+
+    pub fn read_to_end_as_bytes(&mut self) -> Vec<u8> {
         while self.fill() {}
-        String::from_utf8(std::mem::take(&mut self.buffer)).expect("UTF-8")
+        std::mem::take(&mut self.buffer)
     }
 
     /// Is nothing there to read now? (What the server has not sent yet can't be seen this way: use it
@@ -528,21 +556,6 @@ pub fn seeded<T>(test: impl FnOnce(fastrand::Rng) -> T) -> T {
             .or(why.downcast_ref::<&str>().copied());
         panic!("COMET_SEED={seed}: {}", why.unwrap_or("failed"));
     })
-}
-
-/// A server where one has just been stopped, as after a restart.
-pub fn restarted(addresses: &[SocketAddr]) -> Server {
-    let mut started = None;
-    wait_until("the ports are free again", || {
-        let listen = addresses.to_vec();
-        started = Server::start(Settings {
-            listen,
-            ..settings()
-        })
-        .ok();
-        started.is_some()
-    });
-    started.expect("it has just been waited for")
 }
 
 /// A client on a socket made by the test, which may have wanted it different.

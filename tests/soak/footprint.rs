@@ -1,0 +1,86 @@
+//! What a process has: threads, descriptors, memory. A test that counts them is alone in its process.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicIsize, Ordering};
+
+use super::support::wait_until;
+
+/// Counts the bytes on the heap.
+struct Counting;
+
+static ON_HEAP: AtomicIsize = AtomicIsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: all of it is done by the system's allocator; here it is only counted.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ON_HEAP.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ON_HEAP.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// What this process has.
+#[derive(Clone, Copy, Debug)]
+pub struct Footprint {
+    pub threads: usize,
+    pub descriptors: usize,
+    pub heap: isize,
+    pub resident: u64,
+}
+
+impl Footprint {
+    pub fn now() -> Footprint {
+        give_back_free_memory();
+        let memory = procfs::process::Process::myself().and_then(|me| me.statm());
+        Footprint {
+            threads: entries("/proc/self/task"),
+            descriptors: entries("/proc/self/fd"),
+            heap: ON_HEAP.load(Ordering::SeqCst),
+            resident: memory.expect("/proc is there").resident * procfs::page_size(),
+        }
+    }
+
+    /// As many threads and descriptors as `before`? The last may still be on their way out.
+    pub fn wait_for_same(before: &Footprint) -> Footprint {
+        wait_until(&format!("threads and descriptors as in {before:?}"), || {
+            let now = Footprint::now();
+            (now.threads, now.descriptors) == (before.threads, before.descriptors)
+        });
+        Footprint::now()
+    }
+}
+
+/// An allocator keeps what was freed, for later; here it must not, or there would be nothing to compare.
+/// It can only give it all back if the threads share one arena.
+#[cfg(target_env = "gnu")]
+pub fn share_one_arena() {
+    // SAFETY: it takes numbers, and changes how quick the allocator is.
+    unsafe { nix::libc::mallopt(nix::libc::M_ARENA_MAX, 1) };
+}
+
+#[cfg(target_env = "gnu")]
+fn give_back_free_memory() {
+    // SAFETY: it takes a number, and touches free memory only.
+    unsafe { nix::libc::malloc_trim(0) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub fn share_one_arena() {}
+
+#[cfg(not(target_env = "gnu"))]
+fn give_back_free_memory() {}
+
+fn entries(directory: &str) -> usize {
+    std::fs::read_dir(directory)
+        .expect("/proc is there")
+        .count()
+}
