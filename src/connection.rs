@@ -75,6 +75,8 @@ pub struct Connection {
     keep_alive: bool,
     /// Has this request's answer begun?
     answering: bool,
+    /// How long the body of a streamed answer is by now, without the chunks' framing.
+    pub body_bytes: usize,
 }
 
 /// How much of what comes while a request is held is kept: one whole request. Whoever sends more than
@@ -103,6 +105,7 @@ impl Connection {
             head_only: false,
             keep_alive: true,
             answering: false,
+            body_bytes: 0,
         })
     }
 
@@ -305,6 +308,7 @@ impl Connection {
     /// once that it is being served. HTTP/1.0 knows no chunks: its answer ends with the connection.
     pub fn start(&mut self, content_type: &str, more: &[(&'static str, String)]) -> io::Result<()> {
         self.answering = true;
+        self.body_bytes = 0;
         let mut head = format!(
             "HTTP/1.1 200 OK\r\nServer: comet\r\nContent-Type: {content_type}\r\n\
              Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n\
@@ -349,6 +353,7 @@ impl Connection {
         if body.is_empty() {
             return Ok(());
         }
+        self.body_bytes += body.len();
         if !self.chunked {
             return self.write_all(body);
         }

@@ -415,6 +415,20 @@ impl Request {
             )),
         }
     }
+
+    /// `limit=BYTES`: a stream ends with the event that makes its body so long, or longer, and the client
+    /// asks for the next, from the last id on. An answer has one event at the least, so `limit=1` makes a
+    /// long poll of a stream. Without it, a stream doesn't end.
+    pub fn limit(&self) -> Result<usize, Refusal> {
+        match self.parameter("limit").map(str::parse::<usize>) {
+            None => Ok(usize::MAX),
+            Some(Ok(bytes @ 1..)) => Ok(bytes),
+            Some(_) => Err(refuse(
+                400,
+                "limit must be a number of bytes, 1 or more, such as limit=1048576",
+            )),
+        }
+    }
 }
 
 /// A cursor as it stands in `since=` or `Last-Event-ID`.

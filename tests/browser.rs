@@ -32,10 +32,12 @@ fn live_pages() -> impl Iterator<Item = &'static str> {
     ["polling"].into_iter().chain(HELD).chain(["comet"])
 }
 
-/// Every page: the first one, whose path is empty, and the live ones.
+/// Every page: the first one, whose path is empty, the one with the long text, and the live ones.
 fn all_pages() -> impl Iterator<Item = String> {
     let live = live_pages().map(|name| format!("{name}.html"));
-    [String::new()].into_iter().chain(live)
+    [String::new(), "growth.html".to_string()]
+        .into_iter()
+        .chain(live)
 }
 
 /// What the wire strip says of a topic's connection.
@@ -242,6 +244,33 @@ fn a_technique_that_holds_needs_one_request_where_long_polling_needs_one_for_eve
     page.go("long_polling.html");
     page.wait_count("deliveries", 3);
     assert!(page.count("requests") >= 3 + 2);
+}
+
+#[test]
+fn an_answer_that_has_become_long_ends_and_the_page_goes_on_in_the_next() {
+    let Some(chromium) = chromium() else { return };
+    for name in ["xhr_streaming", "multipart_streaming"] {
+        let server = TestServer::start();
+        let page = chromium.open(&server, &format!("{name}.html"));
+        server.wait_held(name, 2);
+        let text = "x".repeat(60_000);
+        (0..18).for_each(|_| _ = server.publish("chat", &text)); // a little more than a mebibyte
+        page.wait_count("ended", 1);
+        server.publish("chat", "the next answer tells this");
+        page.wait(&format!(
+            "{LINES}.some((line) => line.text === 'the next answer tells this')"
+        ));
+        assert_eq!(page.count("ended"), 1, "{name}");
+        assert_eq!(
+            page.count("requests"),
+            3,
+            "{name}: one a topic, and one more"
+        );
+        assert_eq!(
+            page.js("document.querySelector('#wire-now [data-state=lost]')"),
+            Value::Null
+        );
+    }
 }
 
 #[test]
@@ -801,11 +830,13 @@ fn the_language_is_the_readers_own_until_another_is_chosen_and_then_remembered()
     assert_eq!(page.js("document.documentElement.lang"), "en");
 }
 
-/// Waits until the page shows an event: how the game stands, or a play in a lane of the race.
+/// Waits until the page shows that something has come: how the game stands, a play in a lane of the race, or
+/// that each of four streams was asked for.
 fn wait_event(page: &Page) {
     page.wait(
         "document.querySelector('.board-inning')?.innerText
-            || [...document.querySelectorAll('.lanes > li')].some((lane) => lane.dataset.lastId)",
+            || [...document.querySelectorAll('.lanes > li')].some((lane) => lane.dataset.lastId)
+            || document.querySelectorAll('.growth [data-count=requests]:not([data-value=\"0\"])').length === 4",
     );
 }
 
@@ -914,11 +945,8 @@ fn every_control_has_a_name_and_every_page_one_heading_and_its_landmarks() {
             "/{path}: {links}"
         );
         assert_eq!(page.js(NAMELESS), json!([]), "/{path}");
-        let live = if path.is_empty() {
-            [].iter()
-        } else {
-            LIVE.iter()
-        };
+        let is_live = live_pages().any(|name| path == format!("{name}.html"));
+        let live = LIVE.iter().filter(|_| is_live);
         for selector in ONCE.iter().chain(live) {
             let count = page.js(&format!("document.querySelectorAll('{selector}').length"));
             assert_eq!(count, 1, "/{path}: {selector}");

@@ -230,6 +230,8 @@ struct Client<'a> {
     technique: Technique,
     stage: &'a Stage,
     random: Rng,
+    /// How long an answer may be, if it is a stream: some have a limit.
+    limit: &'static str,
     /// The last id it saw.
     last: u64,
     asked: Instant,
@@ -243,6 +245,7 @@ impl Client<'_> {
             technique,
             stage,
             random,
+            limit: "",
             last: stage.base,
             asked: Instant::now(),
             told: Vec::new(),
@@ -276,6 +279,10 @@ impl Client<'_> {
     fn visit(&mut self) -> io::Result<()> {
         let mut socket = self.stage.connect(&mut self.random)?;
         let mut cut = self.choose_cut();
+        self.limit = self
+            .random
+            .choice(["", "&limit=1", "&limit=20000"])
+            .expect("some");
         if cut.manner == "mid-request" {
             let request = self.request();
             let part = self.random.usize(0..request.len());
@@ -312,10 +319,11 @@ impl Client<'_> {
             "websocket" => handshake(&format!("/websocket?since={last}")),
             "jsonp-polling" => get(&format!("/jsonp-polling?since={last}&callback=f")),
             "event-source" => {
-                let request = get(&format!("/event-source?since={}", self.stage.base));
+                let Client { stage, limit, .. } = self;
+                let request = get(&format!("/event-source?since={}{limit}", stage.base));
                 request.replace("\r\n\r\n", &format!("\r\nLast-Event-ID: {last}\r\n\r\n"))
             }
-            path => get(&format!("/{path}?since={last}")),
+            path => get(&format!("/{path}?since={last}{}", self.limit)),
         }
     }
 

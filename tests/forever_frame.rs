@@ -220,6 +220,25 @@ fn http_1_0_gets_no_chunks_and_an_end_by_close() {
 }
 
 #[test]
+fn the_document_ends_with_the_event_that_reaches_its_limit_and_the_connection_goes_on() {
+    let server = TestServer::start();
+    server.publish("chat", "x");
+    let (mut client, nonce) = frame(&server, "/forever-frame?since=-1");
+    let two = beginning(&nonce).len() + 2 * client.read_chunk().len();
+    for (limit, events) in [(1, 1), (two - 1, 2), (two, 2), (two + 1, 3)] {
+        let (mut client, nonce) = frame(&server, &format!("/forever-frame?limit={limit}"));
+        for _ in 0..events {
+            let id = server.publish("chat", "x");
+            let scripts = client.read_chunk();
+            assert_eq!(ids(&messages(&scripts, &nonce)), [id], "limit={limit}");
+        }
+        client.send(get("/polling")); // by the time of its answer, all of the stream has come
+        client.expect("0\r\n\r\n");
+        assert_eq!(client.read_answer().0.status, 200);
+    }
+}
+
+#[test]
 fn requests_sent_early_do_not_disturb_the_stream() {
     let server = TestServer::start();
     let (mut client, nonce) = frame(&server, "/forever-frame");
@@ -254,10 +273,11 @@ fn the_end_of_the_server_is_the_last_chunk() {
 }
 
 #[test]
-fn a_wrong_topic_or_cursor_is_refused() {
+fn a_wrong_topic_cursor_or_limit_is_refused() {
     let server = TestServer::start();
     server.assert_refused(&["/forever-frame?topic=No"], "topic must be");
     server.assert_refused(&["/forever-frame?since=x"], "since must be");
+    server.assert_refused(&["/forever-frame?limit=0"], "limit must be");
 }
 
 #[test]

@@ -160,6 +160,25 @@ fn http_1_0_gets_no_chunks_and_an_end_by_close() {
 }
 
 #[test]
+fn the_answer_ends_with_the_part_that_reaches_its_limit_and_the_connection_goes_on() {
+    let server = TestServer::start();
+    server.publish("chat", "x");
+    let mut client = stream(&server, "/multipart-streaming?since=-1");
+    let two = BEGINNING.len() + 2 * client.read_chunk().len();
+    for (limit, events) in [(1, 1), (two - 1, 2), (two, 2), (two + 1, 3)] {
+        let mut client = stream(&server, &format!("/multipart-streaming?limit={limit}"));
+        for _ in 0..events {
+            let id = server.publish("chat", "x");
+            assert_eq!(ids(&bodies(&client.read_chunk())), [id], "limit={limit}");
+        }
+        client.send(get("/polling")); // by the time of its answer, all of the stream has come
+        let end = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r\n--comet--\r\n";
+        client.expect(chunk(end) + "0\r\n\r\n");
+        assert_eq!(client.read_answer().0.status, 200);
+    }
+}
+
+#[test]
 fn requests_sent_early_do_not_disturb_the_stream() {
     let server = TestServer::start();
     let mut client = stream(&server, "/multipart-streaming");
@@ -195,10 +214,11 @@ fn the_end_of_the_server_is_the_closing_boundary_and_the_last_chunk() {
 }
 
 #[test]
-fn a_wrong_topic_or_cursor_is_refused() {
+fn a_wrong_topic_cursor_or_limit_is_refused() {
     let server = TestServer::start();
     server.assert_refused(&["/multipart-streaming?topic=No"], "topic must be");
     server.assert_refused(&["/multipart-streaming?since=x"], "since must be");
+    server.assert_refused(&["/multipart-streaming?limit=0"], "limit must be");
 }
 
 #[test]

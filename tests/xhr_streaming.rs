@@ -181,6 +181,48 @@ fn http_1_0_gets_no_chunks_and_an_end_by_close() {
 }
 
 #[test]
+fn the_answer_ends_with_the_event_that_reaches_its_limit_and_the_connection_goes_on() {
+    let server = TestServer::start();
+    let length = |id, at| {
+        format!("{{\"id\":{id},\"topic\":\"chat\",\"at\":{at},\"data\":{{\"text\":\"x\"}}}}\n")
+            .len()
+    };
+    let (id, at) = server.publish_at("chat", "x");
+    let two = "\n\n\n".len() + 2 * length(id, at);
+    for (limit, events) in [(1, 1), (two - 1, 2), (two, 2), (two + 1, 3)] {
+        let mut client = stream(&server, &format!("/xhr-streaming?limit={limit}"));
+        for _ in 0..events {
+            let id = server.publish("chat", "x");
+            assert_eq!(line_ids(&client.read_chunk()), [id], "limit={limit}");
+        }
+        client.send(get("/polling")); // by the time of its answer, all of the stream has come
+        client.expect("0\r\n\r\n");
+        assert_eq!(client.read_answer().0.status, 200);
+    }
+}
+
+#[test]
+fn heartbeats_alone_do_not_end_an_answer() {
+    let server = TestServer::with_limits(|limits| limits.heartbeat = Duration::from_millis(20));
+    let mut client = stream(&server, "/xhr-streaming?limit=1");
+    client.expect("1\r\n\n\r\n1\r\n\n\r\n");
+    let id = server.publish("chat", "x");
+    client.read_until(&format!("{{\"id\":{id},"));
+    client.read_until("}\n\r\n");
+    client.expect("0\r\n\r\n");
+}
+
+#[test]
+fn http_1_0_gets_its_limit_too() {
+    let server = TestServer::start();
+    let mut client = server.ask("GET /xhr-streaming?limit=1 HTTP/1.0\r\n\r\n");
+    client.read_head();
+    client.expect("\n\n\n");
+    let id = server.publish("chat", "x");
+    assert_eq!(line_ids(&client.read_to_end()), [id]);
+}
+
+#[test]
 fn requests_sent_early_do_not_disturb_the_stream() {
     let server = TestServer::start();
     let mut client = stream(&server, "/xhr-streaming");
@@ -217,10 +259,14 @@ fn the_end_of_the_server_is_the_last_chunk() {
 }
 
 #[test]
-fn a_wrong_topic_or_cursor_is_refused() {
+fn a_wrong_topic_cursor_or_limit_is_refused() {
     let server = TestServer::start();
     server.assert_refused(&["/xhr-streaming?topic=No"], "topic must be");
     server.assert_refused(&["/xhr-streaming?since=x"], "since must be");
+    let limits = ["", "0", "-1", "1.5", "64k", "99999999999999999999"];
+    let targets = limits.map(|limit| format!("/xhr-streaming?limit={limit}"));
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    server.assert_refused(&targets, "limit must be a number of bytes, 1 or more");
 }
 
 #[test]

@@ -15,7 +15,8 @@ document.getElementById('main').append(
     element('section', {class: 'map'},
         element('h2', {'data-say': 'index.map'}),
         element('p', {class: 'note', 'data-say': 'index.map.note'}),
-        element('ol', {class: 'cards'}, names.map(card))));
+        element('ol', {class: 'cards'}, names.map(card)),
+        element('p', {class: 'note'}, element('a', {href: 'growth.html', 'data-say': 'index.growth'}))));
 
 function card(name, i) {
     return element('li', {},

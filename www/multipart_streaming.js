@@ -8,8 +8,10 @@
 // Content-Length, as that counts bytes, and responseText characters; but JSON
 // has no line breaks, so it can't contain the delimiter. A part without a body
 // is the server's heartbeat.
+//
+// As with xhr_streaming.js, we ask for an answer that ends after a mebibyte.
 
-const ENOUGH = 1024 * 1024;
+const LIMIT = 1024 * 1024; // bytes
 const DELIMITER = '\r\n--comet';
 
 export function multipartStreaming(url, callback, tell = () => {}, stream = {}) {
@@ -18,12 +20,12 @@ export function multipartStreaming(url, callback, tell = () => {}, stream = {}) 
     const address = new URL(url, location.href);
     let lastSize = 0;
 
+    if (!address.searchParams.has('limit')) address.searchParams.set('limit', LIMIT);
     xhr.open('GET', address, true);
     xhr.onreadystatechange = function () {
         if (xhr.readyState === 2 && xhr.status === 200) tell('open');
         if (xhr.readyState > 2 && xhr.status === 200) newText();
         if (xhr.readyState === 4) ended();
-        if (lastSize > ENOUGH) again('done');
     };
 
     function newText() {
@@ -51,7 +53,7 @@ export function multipartStreaming(url, callback, tell = () => {}, stream = {}) 
         if (xhr.status === 0) again('lost', 'no connection');
         else if (xhr.status !== 200) again('lost', `status ${xhr.status}`);
         else if (lastSize === 0) again('lost', 'it ended before it began');
-        else again('done');
+        else again('ended');
     }
 
     function again(what, why) {
@@ -68,6 +70,7 @@ export function multipartStreaming(url, callback, tell = () => {}, stream = {}) 
         callback = tell = () => {};
         xhr.abort();
     };
+    stream.length = () => xhr.responseText.length;
     xhr.send(null);
     tell('ask');
     return stream;

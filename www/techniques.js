@@ -5,9 +5,9 @@
 export const techniques = [
     {name: 'polling', path: '/polling', counts: ['empty', 'late']},
     {name: 'long_polling', path: '/long-polling', call: 'longPoll', counts: ['empty'], blind: true},
-    {name: 'xhr_streaming', path: '/xhr-streaming', call: 'xhrStreaming'},
-    {name: 'forever_frame', path: '/forever-frame', call: 'foreverFrame', ownOrigin: true},
-    {name: 'multipart_streaming', path: '/multipart-streaming', call: 'multipartStreaming'},
+    {name: 'xhr_streaming', path: '/xhr-streaming', call: 'xhrStreaming', counts: ['ended']},
+    {name: 'forever_frame', path: '/forever-frame', call: 'foreverFrame', ownOrigin: true, counts: ['ended']},
+    {name: 'multipart_streaming', path: '/multipart-streaming', call: 'multipartStreaming', counts: ['ended']},
     {name: 'jsonp_polling', path: '/jsonp-polling', call: 'jsonpPolling', counts: ['empty'], blind: true},
     {name: 'event_source', path: '/event-source', call: 'eventSource'},
     {name: 'websocket', path: '/websocket', protocol: 'websocket'},

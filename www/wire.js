@@ -50,6 +50,7 @@ function COUNTS() {
     return [
         {name: 'requests', term: element('dt', {'data-say': 'wire.requests'})},
         {name: 'empty', term: element('dt', {'data-say': 'wire.empty'}), extra: true},
+        {name: 'ended', term: element('dt', {'data-say': 'wire.ended'}), extra: true},
         {name: 'late', term: element('dt', {'data-say': 'wire.late'}), extra: true},
         {name: 'deliveries', term: element('dt', {'data-say': 'wire.deliveries'})},
         {name: 'bytes-up', term: element('dt', {'data-say': 'wire.bytes-up'})},
@@ -66,7 +67,7 @@ function showCounts({lanes}, rows) {
     const share = (n) => say('wire.share', {n: number(n), percent: number(100 * n / Math.max(1, sum('requests')))});
     const about = (n) => '≈ ' + bytes(n);
     const values = {
-        requests: [sum('requests'), number], empty: [sum('empty'), share], late: [sum('late'), share],
+        requests: [sum('requests'), number], empty: [sum('empty'), share], ended: [sum('ended'), number], late: [sum('late'), share],
         deliveries: [sum('deliveries'), number], 'bytes-up': [sum('up'), about], 'bytes-down': [sum('down'), about],
         delay: [delays.at(-1), milliseconds], 'delay-median': [median, milliseconds],
     };
@@ -142,6 +143,7 @@ function legend() {
         element('li', {'data-kind': 'under', hidden: true, 'data-say': 'wire.key.under'}),
         element('li', {'data-kind': 'sent', hidden: true, 'data-say': 'wire.key.sent'}),
         element('li', {'data-kind': 'beat', hidden: true, 'data-say': 'wire.key.beat'}),
+        element('li', {'data-kind': 'end', hidden: true, 'data-say': 'wire.key.end'}),
         element('li', {'data-kind': 'empty', hidden: true, 'data-say': 'wire.key.empty'}),
         element('li', {'data-kind': 'late', hidden: true, 'data-say': 'wire.key.late'}),
         element('li', {'data-kind': 'lost', hidden: true, 'data-say': 'wire.key.lost'}));

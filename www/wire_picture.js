@@ -89,6 +89,7 @@ const MARK = {
     empty: (view, x) => arrow(view, x, TOP, BOTTOM - 1, view.colours.muted, [2, 3]),
     late: (view, x) => { arrow(view, x, TOP, BOTTOM - 8, view.colours.lost, [2, 3]); cross(view, x, BOTTOM, view.colours.lost); },
     beat: (view, x) => dot(view, x, BOTTOM, 3, view.colours.muted, false),
+    end: (view, x) => stroke(view, [[x, TOP - 9], [x, TOP + 9]], view.colours.text, [], 2),
     lost: (view, x) => { stroke(view, [[x, TOP], [x, BOTTOM]], view.colours.lost, [4, 4]); cross(view, x, TOP, view.colours.lost); },
 };
 

@@ -10,7 +10,7 @@ export function newLane(topic, path, protocol) {
         seen: new Set(), // kinds of marks so far, for the legend
         marks: [], levels: [], // what to draw: moments, and how many requests are under way from when on
         flying: 0, open: 0, // requests under way, and those of them whose answer has begun
-        requests: 0, deliveries: 0, empty: 0, late: 0, up: 0, down: 0, delays: [],
+        requests: 0, deliveries: 0, empty: 0, ended: 0, late: 0, up: 0, down: 0, delays: [],
         state: 'idle', changed: Date.now(), asked: 0, began: Date.now(), turn: null,
         why: '', // why it was lost, until an answer begins again
     };
@@ -57,6 +57,14 @@ const HEARD = {
         lane.why = '';
         landed(lane);
         enter(lane, lane.flying ? 'asked' : interval ? 'waiting' : 'ended');
+    },
+    // A stream's answer, complete: what it told, it told long before.
+    ended(lane) {
+        lane.ended++;
+        lane.why = '';
+        mark(lane, 'end');
+        landed(lane);
+        enter(lane, 'ended');
     },
     late(lane) {
         lane.late++;

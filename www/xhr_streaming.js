@@ -6,12 +6,15 @@
 // does so once more at 4, mostly with nothing. Here `lastSize` stops after the
 // last whole line: the rest of it is still on its way. An empty line is the
 // server's heartbeat. At 4, xhrStreaming asks for the next stream, from the last
-// id on, as in the article; `stream` is what the caller holds to close it.
+// id on, as in the article; `stream` is what the caller holds to close it,
+// or to see how long its text is.
 //
-// responseText keeps all that ever came, so it grows without end: after a
-// mebibyte we end the stream ourselves, and ask for the next.
+// responseText keeps all that ever came, so it grows for as long as the page is
+// open, and each look at it takes longer: growth.html shows it. So we ask for an
+// answer that ends after a mebibyte, unless the URL has a `limit` of its own, and
+// go on in the next, on the same connection.
 
-const ENOUGH = 1024 * 1024;
+const LIMIT = 1024 * 1024; // bytes
 
 export function xhrStreaming(url, callback, tell = () => {}, stream = {}) {
     if (stream.closed) return stream;
@@ -19,12 +22,12 @@ export function xhrStreaming(url, callback, tell = () => {}, stream = {}) {
     const address = new URL(url, location.href);
     let lastSize = 0;
 
+    if (!address.searchParams.has('limit')) address.searchParams.set('limit', LIMIT);
     xhr.open('GET', address, true);
     xhr.onreadystatechange = function () {
         if (xhr.readyState === 2 && xhr.status === 200) tell('open');
         if (xhr.readyState > 2 && xhr.status === 200) newText();
         if (xhr.readyState === 4) ended();
-        if (lastSize > ENOUGH) again('done');
     };
 
     function newText() {
@@ -52,7 +55,7 @@ export function xhrStreaming(url, callback, tell = () => {}, stream = {}) {
         if (xhr.status === 0) again('lost', 'no connection');
         else if (xhr.status !== 200) again('lost', `status ${xhr.status}`);
         else if (lastSize === 0) again('lost', 'it ended before it began');
-        else again('done');
+        else again('ended');
     }
 
     function again(what, why) {
@@ -69,6 +72,7 @@ export function xhrStreaming(url, callback, tell = () => {}, stream = {}) {
         callback = tell = () => {};
         xhr.abort();
     };
+    stream.length = () => xhr.responseText.length;
     xhr.send(null);
     tell('ask');
     return stream;

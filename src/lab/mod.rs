@@ -4,8 +4,11 @@
 //! and drives them from one thread ([`clients`]). What it finds is told by [`report`].
 //!
 //! - [`strain`]: what held connections cost, as there are more of them; beside it the yardstick, [`one_thread`]
+//! - [`growth`]: what a stream that never ends does to the browser that reads it
 
+pub mod browser;
 pub mod clients;
+pub mod growth;
 pub mod machine;
 pub mod one_thread;
 pub mod plot;
@@ -61,6 +64,8 @@ pub struct Options {
 pub enum Experiment {
     /// N held connections: threads, memory, and how long one message takes to all of them
     Strain,
+    /// A stream that never ends, in a real browser, and one with a limit
+    Growth,
     /// All of them, and one page of HTML with everything
     All,
     /// No experiment: the yardstick by itself, WebSocket fan-out by one thread, until Ctrl-C
@@ -69,7 +74,7 @@ pub enum Experiment {
 
 impl Experiment {
     /// Those that "all" runs, in reading order.
-    const ALL: [Experiment; 1] = [Experiment::Strain];
+    const ALL: [Experiment; 2] = [Experiment::Strain, Experiment::Growth];
 
     fn name(self) -> String {
         let value = self.to_possible_value();
@@ -84,6 +89,7 @@ impl Experiment {
     ) -> io::Result<Findings> {
         match self {
             Experiment::Strain => strain::measure(options, machine, progress),
+            Experiment::Growth => growth::findings(options, progress),
             Experiment::All | Experiment::OneThread => Ok(Findings::default()),
         }
     }

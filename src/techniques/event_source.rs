@@ -4,7 +4,8 @@
 //! XHR streaming made a standard: the browser's own `EventSource` reads the stream, tells the script
 //! each event, and when the connection breaks comes back by itself, with the id of the last event in
 //! `Last-Event-ID`. The thread does what it does for XHR streaming: it sleeps between events, holding
-//! the connection. (HTML standard, "Server-sent events".)
+//! the connection. (HTML standard, "Server-sent events".) The browser forgets what it has told, so nothing
+//! grows, and nobody needs a stream that ends; but with `limit=BYTES` it does, as the others do.
 
 use std::sync::Arc;
 
@@ -19,21 +20,28 @@ const RETRY: &[u8] = b"retry: 1000\n\n";
 /// What says "still here": a comment.
 const HEARTBEAT: &[u8] = b":\n\n";
 
-/// Streams `id:` and `data:` an event, until one of both sides ends it.
+/// Streams `id:` and `data:` an event, until one of both sides ends it, or the answer is long enough.
 pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
     let mut seat = hub.join(request.topic()?, cursor(request)?)?;
+    let limit = request.limit()?;
     conn.start("text/event-stream; charset=utf-8", &[])?;
     conn.hold("event-source", conn.shared.settings.limits.heartbeat)?;
     conn.chunk(RETRY)?;
     loop {
         match conn.wait(&mut seat) {
-            Wake::News(news) => conn.chunk(blocks(&news).as_bytes())?,
+            Wake::News(news) => {
+                conn.chunk(blocks(&news).as_bytes())?;
+                if conn.body_bytes >= limit {
+                    break;
+                }
+            }
             Wake::Tick => conn.chunk(HEARTBEAT)?,
-            Wake::Closing => return Ok(conn.finish()?),
+            Wake::Closing => break,
             Wake::HungUp => return Ok(()),
             Wake::Bytes => {} // the next request, sent early: it waits its turn
         }
     }
+    Ok(conn.finish()?)
 }
 
 /// A browser that comes back asks for the same URL, so what `Last-Event-ID` says is newer than

@@ -4,7 +4,9 @@
 //! For browsers whose XMLHttpRequest can't stream, or that have none: a hidden iframe loads a document
 //! that never ends, and each event is one more `<script>` in it, which runs as soon as it has come and
 //! calls the page around the frame. The thread does what it does for XHR streaming: it sleeps between
-//! events, holding the connection. Each script removes itself, so that the document doesn't grow.
+//! events, holding the connection. Each script removes itself, so that the document doesn't grow. (Chromium
+//! still keeps the source of every script that it has run: `comet lab growth` measures it.) A document that
+//! does end (`limit=BYTES`) fires the frame's `load` event, and the page asks for the next one.
 
 use crate::connection::{Connection, Wake};
 use crate::event::{News, json_in_script};
@@ -16,19 +18,26 @@ use crate::hub::Hub;
 pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
     let mut seat = hub.join(request.topic()?, request.cursor()?)?;
     let frame = Frame::new(request)?;
+    let limit = request.limit()?;
     let policy = ("Content-Security-Policy", frame.policy());
     conn.start("text/html; charset=utf-8", &[policy])?;
     conn.hold("frame", conn.shared.settings.limits.heartbeat)?;
     conn.chunk(frame.beginning().as_bytes())?;
     loop {
         match conn.wait(&mut seat) {
-            Wake::News(news) => conn.chunk(frame.scripts(&news).as_bytes())?,
+            Wake::News(news) => {
+                conn.chunk(frame.scripts(&news).as_bytes())?;
+                if conn.body_bytes >= limit {
+                    break;
+                }
+            }
             Wake::Tick => conn.chunk(frame.heartbeat().as_bytes())?,
-            Wake::Closing => return Ok(conn.finish()?),
+            Wake::Closing => break,
             Wake::HungUp => return Ok(()),
             Wake::Bytes => {} // the next request, sent early: it waits its turn
         }
     }
+    Ok(conn.finish()?)
 }
 
 /// How this frame's scripts are written.

@@ -5,7 +5,7 @@
 //! replaces the one before, as a webcam's pictures do, and a browser that knew the type gave the script
 //! each part by itself. The boundary that closes a part is sent at once, with the part, or the browser
 //! would wait for the next one to know that this one is whole. The thread sleeps between parts, holding
-//! the connection.
+//! the connection. As with XHR streaming, the answer may be asked to end when it is long enough (`limit=BYTES`).
 
 use crate::connection::{Connection, Wake};
 use crate::event::News;
@@ -20,24 +20,29 @@ const HEARTBEAT: &str = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r
 /// After the boundary sent last there must be a part, if an empty one, before the end.
 const END: &str = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r\n--comet--\r\n";
 
-/// Streams a part an event, until one of both sides ends it.
+/// Streams a part an event, until one of both sides ends it, or the answer is long enough.
 pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
     let mut seat = hub.join(request.topic()?, request.cursor()?)?;
+    let limit = request.limit()?;
     conn.start("multipart/x-mixed-replace; boundary=comet", &[])?;
     conn.hold("multipart", conn.shared.settings.limits.heartbeat)?;
     conn.chunk(format!("{BOUNDARY}{HEARTBEAT}").as_bytes())?;
     loop {
         match conn.wait(&mut seat) {
-            Wake::News(news) => conn.chunk(parts(&news).as_bytes())?,
-            Wake::Tick => conn.chunk(HEARTBEAT.as_bytes())?,
-            Wake::Closing => {
-                conn.chunk(END.as_bytes())?;
-                return Ok(conn.finish()?);
+            Wake::News(news) => {
+                conn.chunk(parts(&news).as_bytes())?;
+                if conn.body_bytes >= limit {
+                    break;
+                }
             }
+            Wake::Tick => conn.chunk(HEARTBEAT.as_bytes())?,
+            Wake::Closing => break,
             Wake::HungUp => return Ok(()),
             Wake::Bytes => {} // the next request, sent early: it waits its turn
         }
     }
+    conn.chunk(END.as_bytes())?;
+    Ok(conn.finish()?)
 }
 
 /// Each message a part, and the boundary that closes it.

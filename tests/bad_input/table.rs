@@ -124,6 +124,7 @@ const TOO_LONG: &str = "the body may have 65536 bytes at the most";
 const TOPIC: &str = "topic must be 1 to 32 of a-z, 0-9 and -, such as topic=chat";
 const SINCE: &str =
     "since must be the id of the last event seen, or -K for the last K, such as since=-10";
+const LIMIT: &str = "limit must be a number of bytes, 1 or more, such as limit=1048576";
 const CALLBACK: &str =
     "callback must be 1 to 64 letters, digits, _, . and $, such as callback=receive";
 const SOCKET: &str = "this is a WebSocket: open it with new WebSocket(\"ws://…\")";
@@ -246,6 +247,8 @@ fn query() -> Vec<Row> {
         stays_open("a cursor that fits no integer", (3986, "3.4"), get("/polling?since=18446744073709551616"), 400, SINCE),
         stays_open("a cursor with two signs", (3986, "3.4"), get("/polling?since=--5"), 400, SINCE),
         stays_open("a time to wait below zero", (3986, "3.4"), get("/long-polling?wait=-1"), 400, "wait must be a number of seconds, such as wait=5"),
+        stays_open("a limit of nothing", (3986, "3.4"), get("/xhr-streaming?limit=0"), 400, LIMIT),
+        stays_open("a limit that is no number of bytes", (3986, "3.4"), get("/xhr-streaming?limit=1MiB"), 400, LIMIT),
         stays_open("JSONP without a callback", (3986, "3.4"), get("/jsonp-polling"), 400, CALLBACK),
         stays_open("a callback that is code", (3986, "3.4"), get("/jsonp-polling?callback=alert(1)"), 400, CALLBACK),
         stays_open("a callback of 65 letters", (3986, "3.4"), get(&format!("/jsonp-polling?callback={}", "x".repeat(65))), 400, CALLBACK),

@@ -1,0 +1,25 @@
+// The page measures by itself and publishes what it finds, for a program that started the browser with
+//   growth.html?report=TOPIC&technique=xhr_streaming&topic=TOPIC&since=ID&limit=BYTES&seconds=N
+// Without `limit` the stream has none. The reports come every half second, over comet itself: POST /publish.
+import {heap, watchedStream} from './growth_stream.js';
+
+const EVERY = 500; // ms
+
+export async function report(asked) {
+    const stream = watchedStream(asked.get('technique') ?? 'xhr_streaming', {
+        topic: asked.get('topic') ?? 'growth', since: asked.get('since') ?? undefined, limit: asked.get('limit'),
+    });
+    const end = performance.now() + 1000 * (asked.get('seconds') ?? Infinity);
+    let now;
+    do {
+        now = performance.now();
+        globalThis.gc?.(); // what is left is what is kept; a browser has this only if it was started so
+        await publish(asked.get('report'), {ms: Math.round(now), done: now >= end, heap: heap(), ...stream.look()});
+        await new Promise((done) => { setTimeout(done, EVERY); });
+    } while (now < end);
+    stream.close();
+}
+
+async function publish(topic, body) {
+    await fetch(`/publish?topic=${topic}`, {method: 'POST', body: JSON.stringify(body)}).catch(() => null);
+}
