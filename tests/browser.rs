@@ -33,10 +33,12 @@ fn live_pages() -> impl Iterator<Item = &'static str> {
     ["polling"].into_iter().chain(HELD).chain(["comet"])
 }
 
-/// Every page: the first one, whose path is empty, and the live ones.
+/// Every page: the first one, whose path is empty, the live ones, and the desk's, which is on a port of its
+/// own: the server leads there.
 fn all_pages() -> impl Iterator<Item = String> {
-    let live = live_pages().map(|name| format!("{name}.html"));
-    [String::new()].into_iter().chain(live)
+    let named = live_pages().chain(["desk"]);
+    let named = named.map(|name| format!("{name}.html"));
+    [String::new()].into_iter().chain(named)
 }
 
 /// What the wire strip says of a topic's connection.
@@ -767,7 +769,7 @@ fn assert_english(page: &Page) {
 #[test]
 fn every_page_speaks_english_or_korean_and_never_both() {
     let Some(chromium) = chromium() else { return };
-    let server = TestServer::start();
+    let server = TestServer::with_desk(None);
     let page = chromium.empty(&server);
     let pieces = english_pieces();
     for path in all_pages() {
@@ -819,11 +821,13 @@ fn the_language_is_the_readers_own_until_another_is_chosen_and_then_remembered()
     assert_eq!(page.js("document.documentElement.lang"), "en");
 }
 
-/// Waits until the page shows an event: how the game stands, or a play in a lane of the race.
+/// Waits until the page shows an event: how the game stands, or a play in a lane of the race, or what the
+/// desk has counted.
 fn wait_event(page: &Page) {
     page.wait(
         "document.querySelector('.board-inning')?.innerText
-            || [...document.querySelectorAll('.lanes > li')].some((lane) => lane.dataset.lastId)",
+            || [...document.querySelectorAll('.lanes > li')].some((lane) => lane.dataset.lastId)
+            || (document.querySelector('.plot')?.dataset.samples > 1 && document.querySelector('#threads tbody tr'))",
     );
 }
 
@@ -832,7 +836,7 @@ fn wait_event(page: &Page) {
 #[test]
 fn nothing_is_wider_than_a_phone() {
     let Some(chromium) = chromium() else { return };
-    let server = TestServer::start();
+    let server = TestServer::with_desk(None);
     server.publish("chat", &"long".repeat(100));
     let page = chromium.empty(&server);
     page.width(390);
@@ -879,7 +883,7 @@ const FAINT: &str = "(() => {
 #[test]
 fn every_page_can_be_read_in_light_and_in_dark() {
     let Some(chromium) = chromium() else { return };
-    let server = TestServer::start();
+    let server = TestServer::with_desk(None);
     server.publish("chat", "a line");
     let page = chromium.empty(&server);
     for path in all_pages() {
@@ -904,7 +908,7 @@ fn every_page_can_be_read_in_light_and_in_dark() {
 
 /// What can be operated or is no text, and has no name that a screen reader could say.
 const NAMELESS: &str = "[...document.querySelectorAll(
-        'a, button, input, canvas, img:not([alt=\"\"]), [tabindex=\"0\"], [role=img], [role=log], [role=region], [role=group]')]
+        'a, button, input, canvas, [role=slider], img:not([alt=\"\"]), [tabindex=\"0\"], [role=img], [role=log], [role=region], [role=group]')]
     .filter((node) => node.checkVisibility() && !node.closest('[aria-hidden=true]'))
     .filter((node) => !node.computedName.trim())
     .map((node) => node.outerHTML.slice(0, 200))";
@@ -921,7 +925,7 @@ const LIVE: [&str; 3] = [
 #[test]
 fn every_control_has_a_name_and_every_page_one_heading_and_its_landmarks() {
     let Some(chromium) = chromium() else { return };
-    let server = TestServer::start();
+    let server = TestServer::with_desk(None);
     let page = chromium.empty(&server);
     for path in all_pages() {
         page.go(&path);
@@ -932,10 +936,10 @@ fn every_control_has_a_name_and_every_page_one_heading_and_its_landmarks() {
             "/{path}: {links}"
         );
         assert_eq!(page.js(NAMELESS), json!([]), "/{path}");
-        let live = if path.is_empty() {
-            [].iter()
-        } else {
-            LIVE.iter()
+        let live = match &*path {
+            "" => [].iter(),
+            "desk.html" => ["#alarm[role=status]", "#strain-word[role=status]"].iter(),
+            _ => LIVE.iter(),
         };
         for selector in ONCE.iter().chain(live) {
             let count = page.js(&format!("document.querySelectorAll('{selector}').length"));
