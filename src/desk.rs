@@ -11,6 +11,7 @@
 pub mod census;
 pub mod history;
 mod page;
+mod stats;
 mod usage;
 
 use std::io::{self, ErrorKind, Write};
@@ -21,18 +22,17 @@ use std::thread;
 use std::time::Duration;
 
 use log::{debug, warn};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tiny_http::{Method, Request};
 
 use crate::connection::Shared;
 use crate::failure::{Refusal, refuse};
 use crate::http::{self, Answer};
-use crate::meter::Count;
 use crate::origin;
 use crate::server::cannot_listen;
 use census::Census;
 use history::History;
-use usage::Usage;
+use stats::stats;
 
 /// How often the desk looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(200);
@@ -195,46 +195,4 @@ fn no_room(error: io::Error) -> Refusal {
 
 fn json_answer(value: Value) -> Answer {
     http::json(200, value.to_string())
-}
-
-/// All that is counted, as `/stats` shows it.
-pub fn stats(shared: &Shared) -> Value {
-    let meter = &shared.meter;
-    let usage = Usage::now();
-    json!({
-        "uptime_s": meter.started.elapsed().as_secs(),
-        "threads": usage.threads,
-        "rss_bytes": usage.rss_bytes,
-        "open_files": usage.open_files,
-        "context_switches": usage.context_switches,
-        "limits": limits(shared),
-        "connections": meter.connections.load(Ordering::SeqCst),
-        "held": meter.held(),
-        "techniques": techniques(&meter.counts),
-    })
-}
-
-fn limits(shared: &Shared) -> Value {
-    json!({
-        "connections": shared.max_connections,
-        "open_files": shared.capacity.open_files,
-        "threads": shared.capacity.threads,
-    })
-}
-
-fn techniques(counts: &[Arc<Count>]) -> Map<String, Value> {
-    let rows = counts
-        .iter()
-        .map(|count| (count.name.to_string(), technique(count)));
-    rows.collect()
-}
-
-fn technique(count: &Count) -> Value {
-    json!({
-        "held": count.held.load(Ordering::Relaxed),
-        "requests": count.requests.load(Ordering::Relaxed),
-        "events": count.events.load(Ordering::Relaxed),
-        "bytes_in": count.bytes_in.load(Ordering::Relaxed),
-        "bytes_out": count.bytes_out.load(Ordering::Relaxed),
-    })
 }

@@ -267,9 +267,9 @@ fn the_page_says_that_nobody_answers_and_goes_on_when_the_server_is_back() {
     page.wait(
         "document.querySelector('#alarm').innerText.startsWith('No answer from the desk since')",
     );
-    page.wait("document.title.startsWith('Lost: The desk')");
+    page.wait("document.title.startsWith('Lost: The teacher’s desk')");
     let server = start_again(&addresses, desk);
-    page.wait("document.querySelector('#alarm').innerText === '' && document.title === 'The desk · Comet'");
+    page.wait("document.querySelector('#alarm').innerText === '' && document.title === 'The teacher’s desk · Comet'");
     server.wait_held("websocket", 3); // still wanted
     wait_value(&page, "held", "websocket", 3);
     wait_moves(&page, "threads", "threads");

@@ -16,7 +16,7 @@ document.getElementById('main').append(
     element('section', {class: 'map'},
         element('h2', {'data-say': 'index.map'}),
         element('p', {class: 'note', 'data-say': 'index.map.note'}),
-        element('ol', {class: 'cards'}, names.map((name, i) => card(name, i + 1)), desk ? [card('desk', '', desk)] : [])));
+        element('ol', {class: 'cards'}, names.map((name, i) => card(name, i + 1)), desk ? [card('desk', null, desk)] : [])));
 
 // The desk is no chapter; it is on a port of its own, and only on the machine that the server runs on.
 function card(name, chapter, href = `${name}.html`) {
@@ -24,7 +24,7 @@ function card(name, chapter, href = `${name}.html`) {
         element('a', {class: 'card', href},
             sketch(name),
             element('span', {class: 'card-title'},
-                element('span', {class: 'chapter', 'aria-hidden': 'true'}, String(chapter)),
+                chapter && element('span', {class: 'chapter', 'aria-hidden': 'true'}, String(chapter)),
                 element('span', {'data-say': `${name}.title`})),
             element('span', {class: 'card-lead', 'data-say': `${name}.lead`})));
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use crate::connection::Shared;
-use crate::desk::limits;
+use crate::desk::stats::limits;
 use crate::desk::usage::Usage;
 use crate::event::unix_time;
 
