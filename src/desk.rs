@@ -1,13 +1,20 @@
 //! The teacher's desk: a second, sequential server on a port of its own, `tiny_http` at its plainest.
 //!
 //! Nothing is ever held here, so it goes on answering when every connection of the comet ports is
-//! taken. It listens on loopback only.
+//! taken. Even its page, which shows live what the held connections cost, only polls: see
+//! [`www/desk.js`](/desk.js). The desk listens on loopback only.
 //!
 //! Why `tiny_http` serves here and not at the public door: it spends two threads on a held
 //! connection, ends its accept loop at the first error, and can't tell that a client has left. None
-//! of that matters where every answer is short.
+//! of that matters where every answer is short, and every connection ends with its answer.
 
-use std::io::{self, ErrorKind};
+pub mod census;
+pub mod history;
+mod page;
+mod stats;
+mod usage;
+
+use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,16 +22,17 @@ use std::thread;
 use std::time::Duration;
 
 use log::{debug, warn};
-use nix::sys::resource::{UsageWho, getrusage};
-use procfs::process::Process;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tiny_http::{Method, Request};
 
 use crate::connection::Shared;
-use crate::http::{self, Answer, make_header};
-use crate::meter::Count;
+use crate::failure::{Refusal, refuse};
+use crate::http::{self, Answer};
 use crate::origin;
 use crate::server::cannot_listen;
+use census::Census;
+use history::History;
+use stats::stats;
 
 /// How often the desk looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(200);
@@ -75,105 +83,116 @@ impl Desk {
     }
 }
 
+/// What the desk writes down as time goes by.
+#[derive(Default)]
+struct Notes {
+    history: History,
+    census: Census,
+}
+
 /// The desk's own thread. A `tiny_http::Server` ends at the first `accept` that fails (no descriptors
 /// left, say); then a new one takes its place.
 pub fn desk_thread(desk: &Desk, shared: &Shared) {
     let mut in_trouble = false;
+    let mut notes = Notes::default();
     while !desk.is_stopped() {
         if let Ok(server) = desk.serve() {
-            answer_requests(&server, desk, shared);
+            answer_requests(&server, desk, shared, &mut notes);
         }
         if !desk.is_stopped() {
             if !in_trouble {
                 warn!("the desk cannot accept; waiting for room");
             }
             in_trouble = true;
+            notes.history.keep_up(shared);
             thread::sleep(LOOK);
         }
     }
 }
 
 /// One request after the other, each answered at once, until the desk or its server ends.
-fn answer_requests(server: &tiny_http::Server, desk: &Desk, shared: &Shared) {
+fn answer_requests(server: &tiny_http::Server, desk: &Desk, shared: &Shared, notes: &mut Notes) {
     while !desk.is_stopped() {
-        match server.recv_timeout(LOOK) {
-            Ok(Some(request)) => answer(request, shared),
+        notes.history.keep_up(shared);
+        match server.recv_timeout(notes.history.until_due().min(LOOK)) {
+            Ok(Some(request)) => answer(request, shared, notes),
             Ok(None) => {}
             Err(_) => return,
         }
     }
 }
 
-fn answer(request: Request, shared: &Shared) {
+fn answer(request: Request, shared: &Shared, notes: &mut Notes) {
     if request.body_length() > Some(http::MAX_BODY) {
         // Dropped, this request would make tiny_http allocate as many bytes as it claims to have.
         std::mem::forget(request);
         return;
     }
-    let path = request.url().split('?').next().unwrap_or_default();
-    let answer = match (request.method(), path) {
-        _ if !is_sent_to_us(&request, shared) => error(421, "use the desk's own address"),
-        (Method::Get | Method::Head, "/stats") => http::json(200, stats(shared).to_string()),
-        (Method::Get | Method::Head, "/healthz") => http::answer(200, "text/plain", "ok\n"),
-        (Method::Get | Method::Head, "/") => {
-            http::answer(302, "text/plain", "").with_header(make_header("Location", "/stats"))
-        }
-        (Method::Get | Method::Head, _) => error(404, "the desk has /stats and /healthz"),
-        _ => error(405, "the desk takes GET only").with_header(make_header("Allow", "GET, HEAD")),
+    let (answer, headers) = match find_answer(&request, shared, notes) {
+        Ok(answer) => (answer, Vec::new()),
+        Err(refusal) => (http::refusal_answer(&refusal), refusal.headers),
     };
-    if let Err(error) = request.respond(answer) {
+    if let Err(error) = send(request, answer, headers) {
         debug!("the desk could not answer: {error}");
     }
 }
 
-/// A page that had its own name point here could otherwise read what the desk counts.
-fn is_sent_to_us(request: &Request, shared: &Shared) -> bool {
-    let headers = request.headers().iter();
-    let mut hosts = headers.filter(|header| header.field.equiv("Host"));
-    let host = hosts.next().map(|header| header.value.as_str());
-    origin::check_host(host, &shared.settings.allow_origins).is_ok()
+/// Sends an answer, and asks the client to close. A connection that is kept alive keeps one of tiny_http's
+/// threads, and when a browser opens six at once it may leave one of them without: its page would wait for
+/// the others to end. `Request::respond` would not let us say so.
+fn send(
+    request: Request,
+    answer: Answer,
+    mut headers: Vec<(&'static str, String)>,
+) -> io::Result<()> {
+    headers.push(("Connection", "close".to_string()));
+    let bytes = http::print(answer, &headers, *request.method() == Method::Head);
+    let mut writer = request.into_writer();
+    writer.write_all(&bytes)?;
+    writer.flush()
 }
 
-fn error(status: u16, message: &str) -> Answer {
-    http::json(status, json!({ "error": message }).to_string())
+/// The desk's own table of routes.
+fn find_answer(request: &Request, shared: &Shared, notes: &mut Notes) -> Result<Answer, Refusal> {
+    let name = origin::check_desk_host(host(request))?;
+    if !matches!(request.method(), Method::Get | Method::Head) {
+        return Err(refuse(405, "the desk takes GET only").with("Allow", "GET, HEAD"));
+    }
+    let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
+    match path {
+        "/stats" => Ok(json_answer(stats(shared))),
+        "/history" => Ok(json_answer(notes.history.after(since(query)?, shared))),
+        "/threads" => Ok(json_answer(notes.census.tell().map_err(no_room)?)),
+        "/ports" => Ok(json_answer(page::ports(name, shared))),
+        "/healthz" => Ok(http::answer(200, "text/plain", "ok\n")),
+        _ => page::file(path, name, shared),
+    }
 }
 
-/// All that is counted, as `/stats` shows it.
-pub fn stats(shared: &Shared) -> Value {
-    let meter = &shared.meter;
-    let status = Process::myself().and_then(|me| me.status()).ok();
-    let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
-    json!({
-        "uptime_s": meter.started.elapsed().as_secs(),
-        "threads": status.as_ref().map(|status| status.threads),
-        "rss_bytes": status.as_ref().and_then(|status| status.vmrss).map(|kib| kib * 1024),
-        "open_files": Process::myself().and_then(|me| me.fd_count()).ok(),
-        "context_switches": usage.map(|usage| usage.voluntary_context_switches() + usage.involuntary_context_switches()),
-        "limits": {
-            "connections": shared.max_connections,
-            "open_files": shared.capacity.open_files,
-            "threads": shared.capacity.threads,
-        },
-        "connections": meter.connections.load(Ordering::SeqCst),
-        "held": meter.held(),
-        "techniques": techniques(&meter.counts),
+/// The name and port that the client found us by; `None` from HTTP/1.0.
+fn host(request: &Request) -> Option<&str> {
+    let mut headers = request.headers().iter();
+    let host = headers.find(|header| header.field.equiv("Host"));
+    host.map(|host| host.value.as_str())
+}
+
+/// The time in `since=`, or 0: everything.
+fn since(query: &str) -> Result<u64, Refusal> {
+    let mut query = form_urlencoded::parse(query.as_bytes());
+    let Some((_, since)) = query.find(|(name, _)| name == "since") else {
+        return Ok(0);
+    };
+    since.parse().map_err(|_| {
+        let advice = "since must be the `at` of a sample, in Unix milliseconds";
+        refuse(400, advice)
     })
 }
 
-fn techniques(counts: &[Arc<Count>]) -> Map<String, Value> {
-    let rows = counts
-        .iter()
-        .map(|count| (count.name.to_string(), technique(count)));
-    rows.collect()
+fn no_room(error: io::Error) -> Refusal {
+    let message = format!("the threads can't be counted now: {error}; ask again");
+    refuse(503, message).with("Retry-After", "5")
 }
 
-fn technique(count: &Count) -> Value {
-    json!({
-        "held": count.held.load(Ordering::Relaxed),
-        "requests": count.requests.load(Ordering::Relaxed),
-        "events": count.events.load(Ordering::Relaxed),
-        "bytes_in": count.bytes_in.load(Ordering::Relaxed),
-        "bytes_out": count.bytes_out.load(Ordering::Relaxed),
-        "writes": count.writes.load(Ordering::Relaxed),
-    })
+fn json_answer(value: Value) -> Answer {
+    http::json(200, value.to_string())
 }

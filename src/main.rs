@@ -26,7 +26,8 @@ struct CommandLine {
     #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Vec<SocketAddr>,
 
-    /// Where the teacher's desk listens (/stats, /healthz), on loopback only; "off" for none
+    /// Where the teacher's desk listens, on loopback only: a live page of threads, memory and held
+    /// connections (and /stats, /healthz); "off" for none
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:8081")]
     desk: Desk,
 

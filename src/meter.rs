@@ -48,8 +48,13 @@ impl Meter {
 
     /// Connections held now, by all techniques.
     pub fn held(&self) -> usize {
+        self.held_by_route().into_iter().sum()
+    }
+
+    /// Connections held now, in the order of `counts`.
+    pub fn held_by_route(&self) -> Vec<usize> {
         let held = |count: &Arc<Count>| count.held.load(Ordering::Relaxed);
-        self.counts.iter().map(held).sum()
+        self.counts.iter().map(held).collect()
     }
 }
 

@@ -4,8 +4,9 @@
 //! A browser also says by which name it found us (`Host`). A foreign page whose own name is made to
 //! point at this machine (DNS rebinding) would be the same origin as we are; its name gives it away.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
+use crate::connection::Shared;
 use crate::failure::{Refusal, refuse};
 use crate::http::Request;
 
@@ -26,6 +27,19 @@ pub fn check_host(host: Option<&str>, named: &[String]) -> Result<(), Refusal> {
     Err(refuse(421, advice))
 }
 
+/// Refuses a request to the desk that was sent to a name which isn't this machine's own for itself:
+/// `localhost`, or a loopback address. Answers with that name.
+pub fn check_desk_host(host: Option<&str>) -> Result<&str, Refusal> {
+    let (name, _) = split_port(host.unwrap_or("localhost")); // HTTP/1.0: no browser
+    match is_local(name) {
+        true => Ok(name),
+        false => Err(refuse(
+            421,
+            "the desk is for this machine only: call it localhost",
+        )),
+    }
+}
+
 /// The name in an origin such as `http://example.com:8080`.
 fn name_of(origin: &str) -> &str {
     let authority = origin
@@ -44,11 +58,14 @@ fn is_address(name: &str) -> bool {
     ipv4 || ipv6.is_some_and(|name| name.parse::<Ipv6Addr>().is_ok())
 }
 
-/// The origin whose page may read the answer: one of ours, or one that was named.
-pub fn allowed(request: &Request, ports: &[u16], named: &[String]) -> Option<String> {
+/// The origin whose page may read the answer: one of ours, the desk's, or one that was named.
+pub fn allowed(request: &Request, shared: &Shared) -> Option<String> {
     let origin = request.header("Origin")?;
     let host = request.header("Host").unwrap_or_default();
-    let ours = is_ours(origin, host, ports) || named.iter().any(|name| name == origin);
+    let named = &shared.settings.allow_origins;
+    let ours = is_ours(origin, host, &shared.ports)
+        || is_desks(origin, host, shared.desk_port)
+        || named.iter().any(|name| name == origin);
     ours.then(|| origin.to_string())
 }
 
@@ -79,12 +96,24 @@ fn is_ours(origin: &str, host: &str, ports: &[u16]) -> bool {
     ports.contains(&origin_port) && same_machine(origin_name, host_name)
 }
 
+/// The desk's page strains the comet ports. It is on loopback, and so must be the way that the request
+/// came: what another machine calls its own `localhost` is none of ours.
+fn is_desks(origin: &str, host: &str, desk: Option<u16>) -> bool {
+    let Some((name, port)) = origin.strip_prefix("http://").map(split_port) else {
+        return false;
+    };
+    Some(port) == desk && is_local(name) && is_local(split_port(host).0)
+}
+
 fn same_machine(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || (is_local(one) && is_local(other))
 }
 
-fn is_local(name: &str) -> bool {
-    name.eq_ignore_ascii_case("localhost") || matches!(name, "127.0.0.1" | "[::1]")
+/// Does this machine mean itself by that name?
+pub fn is_local(name: &str) -> bool {
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let loopback = |ip: IpAddr| ip.is_loopback();
+    name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(loopback)
 }
 
 /// `localhost:9090` and `[::1]:9090` into name and port; 80 where none is given.

@@ -90,7 +90,7 @@ pub fn answer(routes: &[Route], request: &Request, conn: &mut Connection) -> io:
         request.method, request.path, conn.number
     );
     conn.begin(request, &shared.meter.counts[index]);
-    conn.reader_origin = origin::allowed(request, &shared.ports, &shared.settings.allow_origins);
+    conn.reader_origin = origin::allowed(request, &shared);
     let answered = run_technique(route, request, conn, &shared.hub);
     conn.release();
     match answered {

@@ -10,7 +10,7 @@ use crate::connection::{Connection, Shared};
 use crate::failure::{Failure, refuse};
 use crate::http::{self, Answer, Request, make_header};
 use crate::hub::Hub;
-use crate::origin::split_port;
+use crate::origin::{is_local, split_port};
 
 #[derive(RustEmbed)]
 #[folder = "www/"]
@@ -25,17 +25,38 @@ pub fn answer(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), F
     conn.rename("site");
     let name = match request.path.as_str() {
         "/" => "index.html",
+        "/desk.html" => return to_the_desk(request, conn),
         path => path.trim_start_matches('/'),
     };
-    let Some(file) = Pages::get(name) else {
+    let Some((file, kind)) = file(name) else {
         let message = format!("there is no {} here: begin at /", request.path);
         return Err(refuse(404, message).into());
     };
-    let kind = content_type(&file);
     let policy = kind
         .starts_with("text/html")
         .then(|| page_policy(request, &conn.shared));
     Ok(conn.respond(file_answer(request, &file, &kind, policy))?)
+}
+
+/// A file of `www/` and what it is.
+pub fn file(name: &str) -> Option<(EmbeddedFile, String)> {
+    let file = Pages::get(name)?;
+    let kind = content_type(&file);
+    Some((file, kind))
+}
+
+/// The desk's page is on the desk's own port: it must come when nothing else does.
+fn to_the_desk(request: &Request, conn: &mut Connection) -> Result<(), Failure> {
+    let Some(port) = conn.shared.desk_port else {
+        return Err(refuse(404, "this comet has no desk: start it without --desk off").into());
+    };
+    let desk = format!("http://localhost:{port}/");
+    if !is_local(split_port(request.header("Host").unwrap_or("localhost")).0) {
+        let message = format!("the desk is at {desk}, for the machine that comet runs on");
+        return Err(refuse(404, message).into());
+    }
+    let answer = http::answer(302, "text/plain", "").with_header(make_header("Location", &desk));
+    Ok(conn.respond(answer)?)
 }
 
 /// The source of a module, as the pages show it: `/source/techniques/polling.rs`.

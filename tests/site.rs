@@ -89,7 +89,7 @@ fn the_root_is_the_first_page() {
 fn every_file_comes_as_it_is_and_says_what_it_is() {
     let server = TestServer::start();
     let mut client = server.connect();
-    for name in files("") {
+    for name in files("").into_iter().filter(|name| name != "desk.html") {
         let (head, body) = ask(&mut client, &format!("/{name}"), "");
         assert_eq!(
             (head.status, &body),
@@ -211,7 +211,10 @@ fn every_page_has_the_policy_that_keeps_it_to_its_own_server() {
     let ports = &server.server().shared.ports;
     let [one, other] = [ports[0], ports[1]];
     for host in ["127.0.0.1", "localhost", "[::1]", "comet.example"] {
-        for page in files(".html") {
+        for page in files(".html")
+            .into_iter()
+            .filter(|name| name != "desk.html")
+        {
             let mut client = server.ask(&format!(
                 "GET /{page} HTTP/1.1\r\nHost: {host}:{one}\r\n\r\n"
             ));
@@ -313,6 +316,37 @@ fn weigh_tells_the_very_number_of_bytes_of_its_head() {
     assert_eq!(
         support::json(&body),
         json!({ "bytes": get("/weigh").len() })
+    );
+}
+
+#[test]
+fn the_desks_page_is_at_the_desk_for_this_machine_only() {
+    let mut settings = settings();
+    settings.desk = Some("127.0.0.1:0".parse().unwrap());
+    let server = TestServer::with(settings);
+    let desk = format!(
+        "http://localhost:{}/",
+        server.server().shared.desk_port.unwrap()
+    );
+    for (host, status) in [
+        ("localhost", 302),
+        ("127.0.0.1:1", 302),
+        ("[::1]", 302),
+        ("192.0.2.1", 404),
+    ] {
+        let request = format!("GET /desk.html HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let (head, body) = server.ask(&request).read_answer();
+        assert_eq!(head.status, status, "{host}");
+        let led = head.header("Location") == Some(&desk) || body.contains(&desk);
+        assert!(led, "{host} is told where it is: {body}");
+    }
+    let deskless = TestServer::start();
+    let (head, body) = deskless.get("/desk.html").read_answer();
+    assert_eq!(head.status, 404);
+    assert!(
+        support::json(&body)["error"]
+            .to_string()
+            .contains("no desk")
     );
 }
 
@@ -504,8 +538,11 @@ fn literal_keys() -> Vec<(String, String)> {
                 keys.extend(found.into_iter().map(|key| (name.clone(), key.to_string())));
             }
         }
-        let said = between(&text, "say('", '\'');
-        keys.extend(said.into_iter().map(|key| (name.clone(), key.to_string())));
+        for start in ["say('", ": 'desk.", ": 'strain."] {
+            let prefix = start.trim_start_matches("say('").trim_start_matches(": '");
+            let said = between(&text, start, '\'').into_iter();
+            keys.extend(said.map(|key| (name.clone(), format!("{prefix}{key}"))));
+        }
     }
     keys
 }

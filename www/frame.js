@@ -3,17 +3,18 @@ import {element} from './element.js';
 import {language, languages, say, setLanguage, translate} from './language.js';
 import {names, origins} from './techniques.js';
 
-// Header and footer, around whatever the page has in its <main>.
-export async function frame(name) {
+// Header and footer, around whatever the page has in its <main>. home: where the pages are, if not where this one is.
+export async function frame(name, home = '') {
     document.body.prepend(
         element('a', {class: 'skip', href: '#main', 'data-say': 'page.skip'}),
         element('header', {class: 'site'},
-            element('div', {class: 'site-top'}, wordmark(), languageSwitch()),
-            navigation(name)));
-    document.body.append(footer(await origins().catch(() => ({}))));
+            element('div', {class: 'site-top'}, wordmark(home), languageSwitch()),
+            navigation(name, home)));
+    document.body.append(footer(home, await origins().catch(() => ({}))));
     translate(document.body);
     entitle(name);
     document.addEventListener('language', () => entitle(name));
+    document.addEventListener('click', takeLanguageAlong);
 }
 
 // A hidden tab has only its title to say things with.
@@ -22,8 +23,14 @@ export function entitle(name, lost = false) {
     document.title = lost ? say('page.lost', {title}) : title;
 }
 
-function wordmark() {
-    return element('a', {class: 'wordmark', href: '/'},
+// Another port is another origin, which remembers nothing of this one.
+function takeLanguageAlong({target}) {
+    const link = target.closest?.('a');
+    if (link && link.origin !== location.origin) link.search = `language=${language()}`;
+}
+
+function wordmark(home) {
+    return element('a', {class: 'wordmark', href: home || '/'},
         element('img', {src: 'favicon.svg', alt: '', width: 28, height: 28}),
         element('span', {'data-say': 'site.title'}));
 }
@@ -38,17 +45,18 @@ function languageSwitch() {
     return element('div', {class: 'languages', role: 'group', 'data-say-label': 'page.language'}, buttons);
 }
 
-function navigation(current) {
+function navigation(current, home) {
     const links = names.map((name) => element('li', {},
-        element('a', {href: `${name}.html`, 'aria-current': name === current ? 'page' : null, 'data-say': `${name}.title`})));
+        element('a', {href: `${home}${name}.html`, 'aria-current': name === current ? 'page' : null, 'data-say': `${name}.title`})));
     const list = element('ol', {}, links);
     // On a narrow screen the list scrolls: the page we are on should be in sight.
     requestAnimationFrame(() => { list.scrollLeft = links[names.indexOf(current)]?.offsetLeft - 16; });
     return element('nav', {'data-say-label': 'page.techniques'}, list);
 }
 
-function footer({desk}) {
-    const row = [element('a', {href: '/', 'data-say': 'page.home'}), element('a', {href: '/source/lib.rs', 'data-say': 'page.source'})];
+function footer(home, {desk}) {
+    const start = home || '/';
+    const row = [element('a', {href: start, 'data-say': 'page.home'}), element('a', {href: `${start}source/lib.rs`, 'data-say': 'page.source'})];
     if (desk) row.push(element('a', {href: desk, 'data-say': 'page.desk'}));
     return element('footer', {class: 'site'}, element('p', {'data-say': 'page.footer'}), element('p', {class: 'links'}, row));
 }

@@ -3,9 +3,10 @@ import {element} from './element.js';
 import {frame} from './frame.js';
 import {race} from './race.js';
 import {sketch} from './sketch.js';
-import {names} from './techniques.js';
+import {names, origins} from './techniques.js';
 
 await frame(null);
+const {desk} = await origins();
 document.getElementById('main').append(
     element('div', {class: 'prose title'},
         element('h1', {'data-say': 'site.title'}),
@@ -15,15 +16,16 @@ document.getElementById('main').append(
     element('section', {class: 'map'},
         element('h2', {'data-say': 'index.map'}),
         element('p', {class: 'note', 'data-say': 'index.map.note'}),
-        element('ol', {class: 'cards'}, names.map(card)),
+        element('ol', {class: 'cards'}, names.map((name, i) => card(name, i + 1)), desk ? [card('desk', null, desk)] : []),
         element('p', {class: 'note'}, element('a', {href: 'growth.html', 'data-say': 'index.growth'}))));
 
-function card(name, i) {
+// The desk is no chapter; it is on a port of its own, and only on the machine that the server runs on.
+function card(name, chapter, href = `${name}.html`) {
     return element('li', {},
-        element('a', {class: 'card', href: `${name}.html`},
+        element('a', {class: 'card', href},
             sketch(name),
             element('span', {class: 'card-title'},
-                element('span', {class: 'chapter', 'aria-hidden': 'true'}, String(i + 1)),
+                chapter && element('span', {class: 'chapter', 'aria-hidden': 'true'}, String(chapter)),
                 element('span', {'data-say': `${name}.title`})),
             element('span', {class: 'card-lead', 'data-say': `${name}.lead`})));
 }

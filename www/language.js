@@ -3,7 +3,13 @@
 
 const strings = await (await fetch(new URL('strings.json', import.meta.url))).json();
 export const languages = ['en', 'ko'];
-let now = languages.includes(remembered('language')) ? remembered('language') : preferred();
+let now = [asked(), remembered('language')].find((code) => languages.includes(code)) ?? preferred();
+if (asked() === now) remember('language', now);
+
+// ?language=ko: the page that led here was in that language.
+function asked() {
+    return new URLSearchParams(location.search).get('language');
+}
 
 function preferred() {
     return navigator.language.toLowerCase().startsWith('ko') ? 'ko' : 'en';
@@ -80,6 +86,11 @@ export function milliseconds(n) {
 
 export function seconds(ms) {
     return say('unit.s', {n: number(ms / 1000, ms < 10000 ? 1 : 0)});
+}
+
+// The time of day, as a log has it.
+export function clock(at) {
+    return new Date(at).toLocaleTimeString(now, {hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false});
 }
 
 // A browser may forbid the page to remember anything; then it just doesn't.

@@ -1,5 +1,7 @@
 // A small picture of each technique, drawn as the wire strip draws it: server above, browser below, time to the right.
 
+import {svg} from './svg.js';
+
 // up: requests. down: events. empty: answers with nothing. held: from when to when. lost: what failed.
 const SHAPES = {
     polling: {up: [6, 36, 66, 96], down: [40, 99], empty: [10, 70]},
@@ -11,11 +13,13 @@ const SHAPES = {
     event_source: {up: [6, 72], down: [29, 54, 87, 98], held: [[6, 64], [72, 110]], lost: [64]},
     websocket: {up: [6, 40, 74, 80], down: [29, 54, 64, 96], held: [[6, 110]], both: true},
     comet: {up: [6, 26, 46], down: [62, 74, 94], held: [[46, 110]], lost: [14, 34]},
+    desk: {climb: [[4, 36], [24, 33], [40, 26], [58, 25], [76, 15], [92, 13], [108, 7]]},
 };
 const SERVER = 9, BROWSER = 37;
 
 export function sketch(name) {
     const shape = SHAPES[name];
+    if (shape.climb) return plotted(shape.climb);
     const every = (list, draw) => (list ?? []).flatMap(draw);
     return svg('svg', {class: 'sketch', viewBox: '0 0 110 46', 'aria-hidden': 'true'},
         line('rail', 0, SERVER, 110, SERVER), line('rail', 0, BROWSER, 110, BROWSER),
@@ -29,11 +33,10 @@ export function sketch(name) {
         ...every(shape.lost, (x) => [line('lost', x - 3, SERVER - 3, x + 3, SERVER + 3), line('lost', x - 3, SERVER + 3, x + 3, SERVER - 3)]));
 }
 
-function svg(tag, attributes, ...children) {
-    const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children);
-    return node;
+// The desk's is a plot.
+function plotted(points) {
+    return svg('svg', {class: 'sketch', viewBox: '0 0 110 46', 'aria-hidden': 'true'},
+        line('rail', 0, SERVER - 6, 0, BROWSER + 3), line('rail', 0, BROWSER + 3, 110, BROWSER + 3), svg('path', {class: 'down', d: 'M' + points.join('L')}));
 }
 
 function line(kind, x1, y1, x2, y2) {

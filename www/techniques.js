@@ -23,13 +23,23 @@ let asked;
 
 // Where this page came from, and the server's other port: to a browser that is a second origin,
 // with six connections of its own. A page that came by way of a proxy knows no other port.
+// The desk, which only this machine can see, serves a page too: there `home` is where all others are, and `strained` the
+// port that it strains.
 export async function origins() {
     asked ??= fetch('/ports').then((answer) => answer.json());
-    const {ports, desk} = await asked;
+    const {ports, desk, comet} = await asked;
     const known = ports.includes(Number(location.port || {'http:': 80, 'https:': 443}[location.protocol]));
     const second = known && ports.find((port) => String(port) !== location.port);
     const at = (port) => `${location.protocol}//${location.hostname}:${port}`;
-    return {own: location.origin, other: second ? at(second) : location.origin, desk: desk ? at(desk) + '/' : null};
+    return {
+        own: location.origin, other: second ? at(second) : location.origin,
+        desk: desk && !comet && isLocal(location.hostname) ? `http://localhost:${desk}/` : null,
+        home: comet ? `http://${comet[0]}/` : '', strained: comet?.[0],
+    };
+}
+
+function isLocal(hostname) {
+    return ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 }
 
 export function address(origin, path, topic, since) {

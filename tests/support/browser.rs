@@ -151,7 +151,7 @@ pub struct Page {
 /// What has happened on a page.
 #[derive(Default)]
 struct Notes {
-    /// Whom a page may ask: the server's own ports.
+    /// Whom a page may ask: the server's own ports, and the desk.
     ports: Vec<u16>,
     troubles: Vec<String>,
     /// What the browser itself says of requests that failed.
@@ -164,8 +164,9 @@ struct Notes {
 
 impl Page {
     fn new(tab: Arc<Tab>, server: &TestServer) -> Page {
+        let shared = &server.server().shared;
         let notes = Arc::new(Mutex::new(Notes {
-            ports: server.server().shared.ports.clone(),
+            ports: [&shared.ports[..], shared.desk_port.as_slice()].concat(),
             ..Notes::default()
         }));
         let listener = notes.clone();

@@ -38,6 +38,20 @@ impl TestServer {
         TestServer::with(settings())
     }
 
+    /// A server with a desk, which lets in so many connections.
+    pub fn with_desk(max_connections: Option<usize>) -> TestServer {
+        TestServer::with(Settings {
+            desk: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            max_connections,
+            ..settings()
+        })
+    }
+
+    /// Where its desk is.
+    pub fn desk(&self) -> SocketAddr {
+        self.server().desk_address.expect("it has a desk")
+    }
+
     /// A server with its time limits changed.
     pub fn with_limits(change: impl FnOnce(&mut Limits)) -> TestServer {
         let mut settings = settings();

@@ -1,0 +1,117 @@
+//! The last minutes, a sample a second: a page that is opened late shows them at once.
+//!
+//! The desk's own thread takes the samples, whether anybody looks or not, so a page that polls costs no
+//! measuring of its own.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use crate::connection::Shared;
+use crate::desk::stats::limits;
+use crate::desk::usage::Usage;
+use crate::event::unix_time;
+
+/// Time between two samples.
+pub const EVERY: Duration = Duration::from_secs(1);
+/// How many samples are kept: five minutes of them.
+pub const KEPT: usize = 300;
+
+/// The samples, oldest first.
+pub struct History {
+    samples: VecDeque<Sample>,
+    due: Instant,
+}
+
+struct Sample {
+    /// Unix milliseconds. No two samples have the same, and none goes back.
+    at: u64,
+    usage: Usage,
+    connections: usize,
+    /// Connections held, by route.
+    held: Vec<usize>,
+}
+
+impl Default for History {
+    fn default() -> History {
+        History {
+            samples: VecDeque::with_capacity(KEPT),
+            due: Instant::now(),
+        }
+    }
+}
+
+impl History {
+    /// How long until the next sample is due.
+    pub fn until_due(&self) -> Duration {
+        self.due.saturating_duration_since(Instant::now())
+    }
+
+    /// Takes a sample if one is due. If it comes late the next ones don't hurry: the hole stays to be seen.
+    pub fn keep_up(&mut self, shared: &Shared) {
+        if self.until_due().is_zero() {
+            self.sample(shared);
+            self.due = (self.due + EVERY).max(Instant::now());
+        }
+    }
+
+    /// Takes a sample, and forgets the oldest when there are too many.
+    pub fn sample(&mut self, shared: &Shared) {
+        let now = unix_time().as_millis() as u64;
+        let before = self.newest();
+        if self.samples.len() == KEPT {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(Sample {
+            at: before.map_or(now, |before| now.max(before + 1)),
+            usage: Usage::now(),
+            connections: shared.meter.connections.load(Ordering::SeqCst),
+            held: shared.meter.held_by_route(),
+        });
+    }
+
+    fn newest(&self) -> Option<u64> {
+        self.samples.back().map(|sample| sample.at)
+    }
+
+    /// What came after `since`, for `/history`. Whoever is ahead of us has seen another clock, and gets
+    /// everything.
+    pub fn after(&self, since: u64, shared: &Shared) -> Value {
+        let since = match self.newest() {
+            Some(newest) if since <= newest => since,
+            _ => 0,
+        };
+        let news = self.samples.iter().filter(|sample| sample.at > since);
+        let samples: Vec<Value> = news.map(|sample| sample.tell(shared)).collect();
+        json!({
+            "every_ms": EVERY.as_millis() as u64,
+            "kept": KEPT,
+            "limits": limits(shared),
+            "samples": samples,
+        })
+    }
+}
+
+impl Sample {
+    fn tell(&self, shared: &Shared) -> Value {
+        json!({
+            "at": self.at,
+            "threads": self.usage.threads,
+            "rss_bytes": self.usage.rss_bytes,
+            "open_files": self.usage.open_files,
+            "context_switches": self.usage.context_switches,
+            "connections": self.connections,
+            "held": self.held_by_name(shared),
+        })
+    }
+
+    /// Only of those that hold any: most hold none, and there are 300 samples to send.
+    fn held_by_name(&self, shared: &Shared) -> Map<String, Value> {
+        let rows = shared.meter.counts.iter().zip(&self.held);
+        let rows = rows.filter(|(_, held)| **held > 0);
+        rows.map(|(count, held)| (count.name.to_string(), json!(held)))
+            .collect()
+    }
+}

@@ -1,0 +1,69 @@
+//! The desk's page, its files, and the way back to the comet ports.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde_json::{Value, json};
+
+use crate::connection::Shared;
+use crate::failure::{Refusal, refuse};
+use crate::http::{self, Answer, make_header};
+use crate::site;
+
+/// A file of `www/`: the one page, which is the desk's, or what it is made of. `name` is the name that
+/// the browser knows us by.
+pub fn file(path: &str, name: &str, shared: &Shared) -> Result<Answer, Refusal> {
+    let wanted = match path {
+        "/" => "desk.html",
+        path => path.trim_start_matches('/'),
+    };
+    if wanted.ends_with(".html") && wanted != "desk.html" {
+        return Err(nothing_here(path));
+    }
+    let (file, kind) = site::file(wanted).ok_or_else(|| nothing_here(path))?;
+    let mut answer = http::answer(200, &kind, file.data.to_vec())
+        .with_header(make_header("Cache-Control", "no-cache"));
+    if kind.starts_with("text/html") {
+        let policy = policy(name, shared);
+        answer.add_header(make_header("Content-Security-Policy", &policy));
+    }
+    Ok(answer)
+}
+
+fn nothing_here(path: &str) -> Refusal {
+    let message =
+        format!("the desk has no {path}: it has /, /stats, /history, /threads and /healthz");
+    refuse(404, message)
+}
+
+/// Where the comet ports are, so that the page can link to them and strain the first.
+pub fn ports(name: &str, shared: &Shared) -> Value {
+    json!({ "ports": shared.ports, "desk": shared.desk_port, "comet": authorities(name, shared) })
+}
+
+/// What the page may load and connect to: the desk, and the WebSockets of the port that it strains.
+fn policy(name: &str, shared: &Shared) -> String {
+    let strained = authorities(name, shared).into_iter().next();
+    let strained = strained.map_or(String::new(), |authority| format!(" ws://{authority}"));
+    format!(
+        "default-src 'self'; connect-src 'self'{strained}; frame-ancestors 'none'; base-uri 'none'; \
+         form-action 'none'; object-src 'none'"
+    )
+}
+
+/// The comet ports, such as `localhost:8080`.
+fn authorities(name: &str, shared: &Shared) -> Vec<String> {
+    let listeners = shared.settings.listen.iter().zip(&shared.ports);
+    let authority =
+        |(address, port): (&SocketAddr, &u16)| format!("{}:{port}", host(name, address.ip()));
+    listeners.map(authority).collect()
+}
+
+/// The name for a listener: the one that the reader uses, where it leads there; else its address.
+fn host(name: &str, ip: IpAddr) -> String {
+    let by_name = name.eq_ignore_ascii_case("localhost") && ip.is_loopback();
+    match ip {
+        _ if by_name || ip.is_unspecified() => name.to_string(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}

@@ -1,0 +1,54 @@
+//! What is counted, in one answer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value, json};
+
+use crate::connection::Shared;
+use crate::desk::usage::Usage;
+use crate::meter::Count;
+
+/// All that is counted, as `/stats` shows it.
+pub fn stats(shared: &Shared) -> Value {
+    let meter = &shared.meter;
+    let usage = Usage::now();
+    json!({
+        "uptime_s": meter.started.elapsed().as_secs(),
+        "threads": usage.threads,
+        "rss_bytes": usage.rss_bytes,
+        "open_files": usage.open_files,
+        "context_switches": usage.context_switches,
+        "limits": limits(shared),
+        "connections": meter.connections.load(Ordering::SeqCst),
+        "held": meter.held(),
+        "techniques": techniques(&meter.counts),
+    })
+}
+
+/// What ends it, at the latest.
+pub fn limits(shared: &Shared) -> Value {
+    json!({
+        "connections": shared.max_connections,
+        "open_files": shared.capacity.open_files,
+        "threads": shared.capacity.threads,
+    })
+}
+
+fn techniques(counts: &[Arc<Count>]) -> Map<String, Value> {
+    let rows = counts
+        .iter()
+        .map(|count| (count.name.to_string(), technique(count)));
+    rows.collect()
+}
+
+fn technique(count: &Count) -> Value {
+    json!({
+        "held": count.held.load(Ordering::Relaxed),
+        "requests": count.requests.load(Ordering::Relaxed),
+        "events": count.events.load(Ordering::Relaxed),
+        "bytes_in": count.bytes_in.load(Ordering::Relaxed),
+        "bytes_out": count.bytes_out.load(Ordering::Relaxed),
+        "writes": count.writes.load(Ordering::Relaxed),
+    })
+}

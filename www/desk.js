@@ -1,0 +1,76 @@
+// The desk's page: what held connections cost the server, live.
+// It polls: once a second a short question with a short answer, the article's first technique. A page that held a
+// connection would count itself among what it counts, and would have no place left when all are taken.
+import {element} from './element.js';
+import {entitle, frame} from './frame.js';
+import {clock, say} from './language.js';
+import {plots} from './plots.js';
+import {strainPanel} from './strain.js';
+import {origins} from './techniques.js';
+import {threadTable} from './threads.js';
+
+const EVERY = 1000; // ms between an answer and the next question
+const PATIENCE = 5000; // ms for an answer that should take one or two
+
+const {home, strained} = await origins();
+await frame('desk', home);
+const state = {samples: [], limits: {}, kept: 300, heardAt: performance.now(), lostAt: null};
+let turn = null; // the next question's timer
+const drawn = plots(state), table = threadTable(ask);
+const alarm = element('p', {class: 'alarm', role: 'status', id: 'alarm'});
+document.getElementById('main').append(
+    element('div', {class: 'opening'}, explanation(), strainPanel(strained, ask)),
+    element('section', {class: 'panel', id: 'plots'},
+        element('h2', {'data-say': 'desk.plots'}), alarm, drawn.element,
+        element('p', {class: 'note', 'data-say': 'desk.plots.note'})),
+    table.element,
+    element('p', {class: 'note', 'data-say': 'desk.polling'}));
+
+document.addEventListener('language', show);
+document.addEventListener('visibilitychange', () => { if (!document.hidden) poll(); });
+poll();
+
+function explanation() {
+    return element('div', {class: 'prose'},
+        element('h1', {'data-say': 'desk.title'}),
+        element('p', {class: 'lead', 'data-say': 'desk.lead'}),
+        element('p', {'data-say': 'desk.what'}),
+        element('p', {class: 'aside'}, element('strong', {'data-say': 'page.try'}), ' ', element('span', {'data-say': 'desk.try'})));
+}
+
+// One question to the desk: what it answers, or an error.
+async function ask(path) {
+    const answer = await fetch(path, {signal: AbortSignal.timeout(PATIENCE)});
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    return answer.json();
+}
+
+// Asks, and asks again a second after the answer; or after none. A hidden tab doesn't ask.
+async function poll() {
+    clearTimeout(turn);
+    turn = null;
+    await ask(`/history?since=${state.samples.at(-1)?.at ?? 0}`).then(heard, lost);
+    show();
+    if (!document.hidden && !state.lostAt) table.refresh();
+    if (!document.hidden && turn === null) turn = setTimeout(poll, EVERY);
+}
+
+// What is as old as the answer's first sample, or newer, was of a server before this one, whose clock ran ahead.
+function heard({limits, kept, samples}) {
+    const before = state.samples.filter(({at}) => !samples.length || at < samples[0].at);
+    state.samples = [...before, ...samples].slice(-kept);
+    if (samples.length) state.heardAt = performance.now();
+    Object.assign(state, {limits, kept, lostAt: null});
+}
+
+function lost() {
+    state.lostAt ??= Date.now();
+}
+
+function show() {
+    const words = state.lostAt ? say('desk.lost', {time: clock(state.lostAt)}) : '';
+    if (alarm.textContent !== words) alarm.textContent = words;
+    entitle('desk', Boolean(state.lostAt));
+    drawn.draw();
+    table.show();
+}
