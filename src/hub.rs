@@ -228,9 +228,16 @@ pub struct Seat {
     told: Instant,
 }
 
+/// Apart, because a channel is made on the stack before it is moved to the heap: the thread that will sleep here
+/// keeps every page of its stack that was touched once.
+#[inline(never)]
+fn channel() -> (Sender<Arc<Event>>, Receiver<Arc<Event>>) {
+    bounded(SEAT_EVENTS)
+}
+
 /// The backlog and the seat, under one lock.
 fn take_seat(topic: Arc<Topic>, cursor: Cursor) -> Seat {
-    let (sender, events) = bounded(SEAT_EVENTS);
+    let (sender, events) = channel();
     let mut room = lock(&topic.room);
     let backlog = room.after(cursor);
     let missed = Arc::new(AtomicBool::new(backlog.next < room.newest));
