@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use comet::capacity;
 use comet::event::unix_time;
 use comet::lab;
@@ -123,7 +124,7 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     server::log_panics();
     let ended = match &command_line.command {
-        Some(Command::Lab(options)) => lab::run(options),
+        Some(Command::Lab(options)) => run_lab(options),
         None => run(command_line.settings()),
     };
     match ended {
@@ -133,6 +134,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs an experiment, if its options make sense together.
+fn run_lab(options: &lab::Options) -> io::Result<()> {
+    let mut command = CommandLine::command();
+    command.build(); // or the subcommand would not know its whole name
+    if let (Err(why), Some(lab)) = (options.check(), command.find_subcommand_mut("lab")) {
+        lab.error(ErrorKind::ArgumentConflict, why).exit();
+    }
+    lab::run(options)
 }
 
 /// Runs the server until Ctrl-C.

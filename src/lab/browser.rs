@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use procfs::process::{Process, all_processes};
@@ -36,10 +36,21 @@ const FLAGS: [&str; 16] = [
     "--js-flags=--expose-gc",
 ];
 
+/// Runs the browser for as long as somebody holds the other end of its standard input: however the lab
+/// ends, the browser ends, and nothing of it stays on disk. (Its helpers follow it, and may write a last
+/// time.)
+const KEEPER: &str = r#"
+"$@" >/dev/null 2>&1 </dev/null &
+read -r _
+kill -KILL $!
+wait $!
+sleep 0.3
+rm -rf "$PROFILE"
+"#;
+
 /// A running browser with one page. Dropping it ends it, and removes what it kept on disk.
 pub struct Browser {
-    child: Child,
-    profile: PathBuf,
+    keeper: Child,
 }
 
 /// What a process uses.
@@ -69,21 +80,25 @@ impl Browser {
         let name = format!("comet-lab-{}-{number}", std::process::id());
         let profile = std::env::temp_dir().join(name);
         fs::create_dir_all(&profile)?;
-        let child = Command::new(program)
+        let keeper = Command::new("sh")
+            .args(["-c", KEEPER, "sh"])
+            .arg(program)
             .args(FLAGS)
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg(url)
-            .stdin(Stdio::null())
+            .env("PROFILE", &profile)
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0) // Ctrl-C is for the lab; the keeper sees to the browser then
             .spawn()?;
-        Ok(Browser { child, profile })
+        Ok(Browser { keeper })
     }
 
     /// The process that runs the page: of the browser's renderers the one that was started last, if there
     /// are several. (The browser draws parts of itself with others.)
     pub fn renderer(&self) -> Option<Process> {
-        let family = descendants(self.child.id() as i32);
+        let family = descendants(self.keeper.id() as i32);
         let renderers = family.into_iter().filter(is_renderer);
         renderers.max_by_key(|process| process.stat().map_or(0, |stat| stat.starttime))
     }
@@ -91,14 +106,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        // Its helpers follow it, and may write a last time.
-        let gone = |_: &u32| fs::remove_dir_all(&self.profile).is_ok() || !self.profile.exists();
-        let _ = (0..20).find(|turn| {
-            thread::sleep(Duration::from_millis(50));
-            gone(turn)
-        });
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
     }
 }
 

@@ -2,7 +2,7 @@
 //! thousand connections uses one thread; the server it measures uses ten thousand.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -11,13 +11,57 @@ use polling::{Event, Events, PollMode, Poller};
 use socket2::SockRef;
 
 use super::reader::{Reader, Seen};
-use super::requests::{self, Technique};
+use super::requests::{self, Heads, Question, Technique};
 
 /// How many connections may be waiting for their first answer at a time.
 const OPENING: usize = 64;
 
-/// The topic that the lab talks in.
+/// The topic that the lab talks in, unless it needs several.
 pub const TOPIC: &str = "lab";
+
+/// How a client listens, and to what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    pub technique: Technique,
+    pub topic: String,
+    /// Of a polling client: from one question to the next.
+    pub interval: Duration,
+}
+
+impl Listener {
+    /// By this technique, to the lab's topic.
+    pub fn by(technique: Technique) -> Listener {
+        Listener {
+            technique,
+            topic: TOPIC.to_string(),
+            interval: Duration::from_secs(1),
+        }
+    }
+
+    /// By polling, so often.
+    pub fn polling(interval: Duration) -> Listener {
+        Listener {
+            interval,
+            ..Listener::by(Technique::Polling)
+        }
+    }
+
+    /// The same, to another topic.
+    pub fn to(&self, topic: &str) -> Listener {
+        Listener {
+            topic: topic.to_string(),
+            ..self.clone()
+        }
+    }
+
+    /// As tables and plots have it: `polling every 2 s`.
+    pub fn name(&self) -> String {
+        match self.technique {
+            Technique::Polling => format!("polling every {} s", self.interval.as_secs_f64()),
+            technique => technique.to_string(),
+        }
+    }
+}
 
 /// An event that came to a client.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +75,8 @@ pub struct Arrival {
 /// An event that one of the clients published.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
+    pub publisher: usize,
+    /// Ids are a topic's own: two topics may have the same.
     pub id: u64,
     /// When its request was written.
     pub at: Instant,
@@ -44,13 +90,37 @@ pub struct Traffic {
     pub bytes_down: u64,
 }
 
+impl std::ops::Add for Traffic {
+    type Output = Traffic;
+
+    fn add(self, more: Traffic) -> Traffic {
+        Traffic {
+            requests: self.requests + more.requests,
+            bytes_up: self.bytes_up + more.bytes_up,
+            bytes_down: self.bytes_down + more.bytes_down,
+        }
+    }
+}
+
+impl std::ops::Sub for Traffic {
+    type Output = Traffic;
+
+    fn sub(self, before: Traffic) -> Traffic {
+        Traffic {
+            requests: self.requests - before.requests,
+            bytes_up: self.bytes_up - before.bytes_up,
+            bytes_down: self.bytes_down - before.bytes_down,
+        }
+    }
+}
+
 /// What a client is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Errand {
-    /// Listens by this technique, and goes on asking where the technique wants it.
-    Listen(Technique),
-    /// Publishes when it is told to.
-    Publish,
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Errand {
+    /// Listens, and goes on asking where the technique wants it.
+    Listen(Listener),
+    /// Publishes to this topic when it is told to.
+    Publish(String),
     /// Asks one plain question.
     Ask,
 }
@@ -61,10 +131,13 @@ struct Client {
     errand: Errand,
     reader: Reader,
     outbox: Vec<u8>,
-    /// When the connection was begun, or the last request written.
+    /// When the last question was written; of the first, when the connection was begun.
     asked: Instant,
+    /// When each event was published that the server has not confirmed yet.
+    unconfirmed: VecDeque<Instant>,
     /// Has its first answer begun?
     open: bool,
+    gone: bool,
     /// The last id it knows.
     cursor: Option<u64>,
     traffic: Traffic,
@@ -80,8 +153,8 @@ pub struct Clients {
     clients: Vec<Client>,
     /// Polling clients, and when each asks next.
     later: BinaryHeap<Reverse<(Instant, usize)>>,
-    /// How long a polling client waits between an answer and its next question.
-    pub interval: Duration,
+    /// Whose heads they all send.
+    pub heads: Heads,
     pub arrivals: Vec<Arrival>,
     pub published: Vec<Published>,
     /// How long each listening connection took from `connect` to the head of its answer.
@@ -104,7 +177,7 @@ impl Clients {
             buffer: vec![0; 64 << 10],
             clients: Vec::new(),
             later: BinaryHeap::new(),
-            interval: Duration::from_secs(1),
+            heads: Heads::Short,
             arrivals: Vec::new(),
             published: Vec::new(),
             opened: Vec::new(),
@@ -114,23 +187,39 @@ impl Clients {
         })
     }
 
-    /// One more client, listening by this technique. Waits while too many are still being let in.
+    /// One more client, listening by this technique to the lab's topic.
     pub fn listen(&mut self, technique: Technique) -> io::Result<usize> {
-        let client = self.connect(Errand::Listen(technique))?;
+        self.add(Listener::by(technique))
+    }
+
+    /// One more client that listens. Waits while too many are still being let in.
+    pub fn add(&mut self, listener: Listener) -> io::Result<usize> {
+        let client = self.connect(Errand::Listen(listener))?;
         self.opening += 1;
         self.ask(client)?;
         self.until(Duration::from_secs(20), |clients| clients.opening < OPENING)?;
         Ok(client)
     }
 
-    /// One more client, to publish with.
+    /// One more client, to publish with in the lab's topic.
     pub fn publisher(&mut self) -> io::Result<usize> {
-        self.connect(Errand::Publish)
+        self.publisher_to(TOPIC)
+    }
+
+    /// One more client, to publish with.
+    pub fn publisher_to(&mut self, topic: &str) -> io::Result<usize> {
+        self.connect(Errand::Publish(topic.to_string()))
     }
 
     /// Has this publisher publish; [`Clients::published`] has it once the server has said its id.
     pub fn publish(&mut self, publisher: usize, json: &str) -> io::Result<()> {
-        let request = requests::publish(&self.host, TOPIC, json);
+        let client = &mut self.clients[publisher];
+        let Errand::Publish(topic) = &client.errand else {
+            return Ok(());
+        };
+        let request = self.heads.publish(&self.host, topic, json);
+        client.unconfirmed.push_back(Instant::now());
+        client.traffic.requests += 1;
         self.send(publisher, request.as_bytes())
     }
 
@@ -148,8 +237,8 @@ impl Clients {
 
     /// How many are listening.
     pub fn listening(&self) -> usize {
-        let listens = |client: &&Client| matches!(client.errand, Errand::Listen(_));
-        self.clients.iter().filter(listens).count() - self.lost
+        let listens = |client: &&Client| matches!(client.errand, Errand::Listen(_)) && !client.gone;
+        self.clients.iter().filter(listens).count()
     }
 
     /// Lets everyone who is to come in, come in. `false`: some did not, in time.
@@ -159,15 +248,15 @@ impl Clients {
 
     /// All traffic of the listening clients until now.
     pub fn traffic(&self) -> Traffic {
-        let listening = self
-            .clients
-            .iter()
-            .filter(|client| matches!(client.errand, Errand::Listen(_)));
-        listening.fold(Traffic::default(), |sum, client| Traffic {
-            requests: sum.requests + client.traffic.requests,
-            bytes_up: sum.bytes_up + client.traffic.bytes_up,
-            bytes_down: sum.bytes_down + client.traffic.bytes_down,
-        })
+        let clients = self.clients.iter();
+        let listening = clients.filter(|client| matches!(client.errand, Errand::Listen(_)));
+        let traffic = listening.map(|client| client.traffic);
+        traffic.fold(Traffic::default(), |sum, more| sum + more)
+    }
+
+    /// The traffic of one client until now.
+    pub fn traffic_of(&self, client: usize) -> Traffic {
+        self.clients[client].traffic
     }
 
     /// Goes on until `done`, or for `patience` at the most. Answers whether it was done.
@@ -208,7 +297,7 @@ impl Clients {
 
     fn connect(&mut self, errand: Errand) -> io::Result<usize> {
         let asked = Instant::now();
-        let socket = TcpStream::connect(self.address)?;
+        let socket = TcpStream::connect(self.address).map_err(|error| self.explain(error))?;
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
         // Ends with a reset: thousands of sockets in TIME_WAIT would use up the ports.
@@ -225,32 +314,48 @@ impl Clients {
             reader: Reader::default(),
             outbox: Vec::new(),
             asked,
+            unconfirmed: VecDeque::new(),
             open: false,
+            gone: false,
             cursor: None,
             traffic: Traffic::default(),
         });
         Ok(key)
     }
+
+    fn explain(&self, error: io::Error) -> io::Error {
+        let held = self.clients.len();
+        let told = format!("the lab holds {held} connections, and can't open another: {error}");
+        io::Error::new(error.kind(), told)
+    }
 }
 
 /// What is done for one client.
 impl Clients {
-    /// Sends a listening client's request.
+    /// Sends a listening client's question.
     fn ask(&mut self, key: usize) -> io::Result<()> {
         let client = &mut self.clients[key];
-        let Errand::Listen(technique) = client.errand else {
+        let Errand::Listen(listener) = &client.errand else {
             return Ok(());
         };
-        let request = requests::listen(technique, &self.host, TOPIC, client.cursor);
+        if client.gone {
+            return Ok(());
+        }
+        let question = Question {
+            technique: listener.technique,
+            topic: &listener.topic,
+            since: client.cursor,
+        };
+        let request = self.heads.listen(question, &self.host);
+        if client.open {
+            client.asked = Instant::now();
+        }
         client.traffic.requests += 1;
         self.send(key, request.as_bytes())
     }
 
     fn send(&mut self, key: usize, bytes: &[u8]) -> io::Result<()> {
         let client = &mut self.clients[key];
-        if client.errand == Errand::Publish {
-            client.asked = Instant::now();
-        }
         client.traffic.bytes_up += bytes.len() as u64;
         client.outbox.extend_from_slice(bytes);
         self.flush(key)
@@ -296,12 +401,10 @@ impl Clients {
         let client = &mut self.clients[key];
         client.traffic.bytes_down += count as u64;
         let seen = client.reader.take(&self.buffer[..count]);
-        match client.errand {
-            Errand::Listen(technique) => self.heard(key, technique, &seen, at),
-            Errand::Publish => {
-                let asked = client.asked;
-                self.published
-                    .extend(seen.ids.iter().map(|&id| Published { id, at: asked }));
+        match &client.errand {
+            Errand::Listen(_) => self.heard(key, &seen, at),
+            Errand::Publish(_) => {
+                self.confirmed(key, &seen);
                 Ok(())
             }
             Errand::Ask => {
@@ -311,22 +414,18 @@ impl Clients {
         }
     }
 
-    fn heard(
-        &mut self,
-        key: usize,
-        technique: Technique,
-        seen: &Seen,
-        at: Instant,
-    ) -> io::Result<()> {
-        let client = &mut self.clients[key];
-        if seen.status.is_some() && !client.open {
-            client.open = true;
-            self.opening -= 1;
-            self.opened.push(at - client.asked);
-            if !matches!(seen.status, Some(101 | 200)) {
-                return self.lose(key);
-            }
+    /// The server has said which ids it gave. It answers in the order it was asked.
+    fn confirmed(&mut self, publisher: usize, seen: &Seen) {
+        for &id in &seen.ids {
+            let at = self.clients[publisher].unconfirmed.pop_front();
+            self.published
+                .extend(at.map(|at| Published { publisher, id, at }));
         }
+    }
+
+    fn heard(&mut self, key: usize, seen: &Seen, at: Instant) -> io::Result<()> {
+        self.let_in(key, seen, at)?;
+        let client = &mut self.clients[key];
         let arrived = seen.ids.iter().map(|&id| Arrival {
             client: key,
             id,
@@ -339,19 +438,50 @@ impl Clients {
             self.send(key, PONG)?;
         }
         match seen.ended {
-            true if technique == Technique::Websocket => self.lose(key),
-            true if technique == Technique::Polling => {
-                self.later.push(Reverse((at + self.interval, key)));
+            true => self.ended(key),
+            false => Ok(()),
+        }
+    }
+
+    /// Is this the first that we hear from the server? Then the client is in, or was refused.
+    fn let_in(&mut self, key: usize, seen: &Seen, at: Instant) -> io::Result<()> {
+        let client = &mut self.clients[key];
+        if seen.status.is_none() || client.open {
+            return Ok(());
+        }
+        client.open = true;
+        self.opening -= 1;
+        self.opened.push(at - client.asked);
+        match seen.status {
+            Some(101 | 200) => Ok(()),
+            _ => self.lose(key),
+        }
+    }
+
+    /// An answer is over: what does the technique do next?
+    fn ended(&mut self, key: usize) -> io::Result<()> {
+        let client = &self.clients[key];
+        let Errand::Listen(listener) = &client.errand else {
+            return Ok(());
+        };
+        match listener.technique {
+            Technique::Websocket => self.lose(key),
+            Technique::Polling => {
+                let due = client.asked + listener.interval;
+                self.later.push(Reverse((due, key)));
                 Ok(())
             }
-            true => self.ask(key),
-            false => Ok(()),
+            _ => self.ask(key),
         }
     }
 
     /// The connection is gone. Its place stays, so that the others keep their numbers.
     fn lose(&mut self, key: usize) -> io::Result<()> {
         let client = &mut self.clients[key];
+        if client.gone {
+            return Ok(());
+        }
+        client.gone = true;
         if let Errand::Listen(_) = client.errand {
             self.lost += 1;
             self.opening -= usize::from(!client.open);

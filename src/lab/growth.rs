@@ -20,6 +20,7 @@ use super::Options;
 use super::browser::{self, Browser, Usage};
 use super::plot::{Axis, Line, Plot};
 use super::report::{Cell, Findings, Table};
+use super::requests::Technique;
 use super::subject::Subject;
 
 /// How long we wait for a page that must say something.
@@ -135,9 +136,12 @@ pub fn findings(options: &Options, progress: &ProgressBar) -> io::Result<Finding
         return Ok(findings);
     };
     let load = load(options);
-    progress.set_length(VARIANTS.len() as u64);
+    let variants = VARIANTS
+        .iter()
+        .filter(|variant| is_asked_for(options, variant));
+    progress.set_length(variants.clone().count() as u64);
     let mut rows = Vec::new();
-    for variant in VARIANTS {
+    for &variant in variants {
         progress.set_message(variant.name());
         let subject = Subject::comet(&[])?;
         rows.push(measure(subject.address, &chromium, variant, load)?);
@@ -146,6 +150,16 @@ pub fn findings(options: &Options, progress: &ProgressBar) -> io::Result<Finding
     findings.tables.push(table(&rows, load));
     findings.plots = plots(&rows);
     Ok(findings)
+}
+
+/// Is this technique measured here?
+pub fn streams_by(technique: Technique) -> bool {
+    VARIANTS.iter().any(|variant| variant.is_by(technique))
+}
+
+fn is_asked_for(options: &Options, variant: &Variant) -> bool {
+    let mut techniques = options.techniques.iter();
+    options.techniques.is_empty() || techniques.any(|technique| variant.is_by(*technique))
 }
 
 fn load(options: &Options) -> Load {
@@ -188,6 +202,10 @@ fn table(rows: &[Row], load: Load) -> Table {
 }
 
 impl Variant {
+    fn is_by(&self, technique: Technique) -> bool {
+        self.technique.replace('_', "-") == technique.to_string()
+    }
+
     fn name(&self) -> String {
         let technique = self.technique.replace('_', "-");
         match self.limit {

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use crate::capacity::{self, Capacity};
 
+/// What is not a client's connection: descriptors and ports that the lab itself needs.
+const SPARE: usize = 100;
+
 /// What there is, and what of it one process may have.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -33,6 +36,26 @@ impl Machine {
                 .to_string(),
             capacity: capacity::measure(),
         }
+    }
+
+    /// So many connections as were asked for, as far as there is room for them; and if there is not, a word
+    /// about it.
+    pub fn fit(&self, asked: Vec<usize>) -> (Vec<usize>, Vec<String>) {
+        let Capacity {
+            connections,
+            open_files,
+            set_by,
+            ..
+        } = self.capacity;
+        let room = connections.min(open_files as usize);
+        let room = room.saturating_sub(SPARE).max(1);
+        let most = asked.iter().max().copied().unwrap_or(0);
+        let mut sizes: Vec<usize> = asked.into_iter().map(|size| size.min(room)).collect();
+        sizes.dedup();
+        let note = (most > room).then(|| {
+            format!("cut short at {room} connections instead of {most}: this machine has no room for more {set_by}")
+        });
+        (sizes, note.into_iter().collect())
     }
 
     /// One line.

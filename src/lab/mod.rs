@@ -3,21 +3,29 @@
 //! Each experiment starts servers of its own ([`subject`]), in processes of their own and on free ports,
 //! and drives them from one thread ([`clients`]). What it finds is told by [`report`].
 //!
+//! - [`wire`]: what goes over the wire for each message, heads and frames included
+//! - [`delay`]: how long it takes from publishing a message to its delivery
+//! - [`storm`]: what one line costs in a chat of many
 //! - [`strain`]: what held connections cost, as there are more of them; beside it the yardstick, [`one_thread`]
 //! - [`growth`]: what a stream that never ends does to the browser that reads it
 
 pub mod browser;
+pub mod chromium;
 pub mod clients;
+pub mod delay;
 pub mod growth;
 pub mod machine;
 pub mod one_thread;
+pub mod pace;
 pub mod plot;
 pub mod reader;
 pub mod report;
 pub mod requests;
 pub mod statistics;
+pub mod storm;
 pub mod strain;
 pub mod subject;
+pub mod wire;
 
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -31,19 +39,22 @@ use machine::Machine;
 use report::Findings;
 use requests::Technique;
 
-/// Measures what push costs: `comet lab strain`
+/// Measures what push costs, one of the article's claims after the other
 #[derive(Args, Clone, Debug)]
+#[command(arg_required_else_help = true)]
 pub struct Options {
     /// What to measure
     #[arg(value_enum)]
     pub experiment: Experiment,
 
-    /// How many connections; several numbers are measured one after the other, such as 1000,5000,9000
+    /// How many connections (delay: of each technique); several numbers are measured one after the
+    /// other, such as 1000,5000,9000. Not for wire and growth, which look at one at a time
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub connections: Vec<u32>,
 
-    /// How long each measurement over time lasts
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How long each measurement over time lasts: wire and delay, storm's typing, strain's idle time,
+    /// growth's streams
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: Option<u32>,
 
     /// Which techniques, such as long-polling,websocket [default: all that the experiment is about]
@@ -59,9 +70,71 @@ pub struct Options {
     pub out: PathBuf,
 }
 
+impl Options {
+    /// Refuses, in words, what the experiment can't make sense of.
+    ///
+    /// # Errors
+    /// What to leave out.
+    pub fn check(&self) -> Result<(), String> {
+        let (experiment, name) = (self.experiment, self.experiment.name());
+        if experiment == Experiment::OneThread
+            && (self.quick || self.seconds.is_some() || !self.techniques.is_empty())
+        {
+            return Err("one-thread only serves, until Ctrl-C: it takes no options".to_string());
+        }
+        if !self.connections.is_empty() && !experiment.takes_connections() {
+            return Err(format!(
+                "{name} does not ask how many there are: leave --connections out"
+            ));
+        }
+        match self
+            .techniques
+            .iter()
+            .find(|technique| !experiment.takes(**technique))
+        {
+            Some(technique) => Err(format!(
+                "{name} can't measure {technique}: {}",
+                experiment.about()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// What of these options one of all the experiments can use.
+    fn of(&self, experiment: Experiment) -> Options {
+        let mut options = Options {
+            experiment,
+            ..self.clone()
+        };
+        options
+            .techniques
+            .retain(|technique| experiment.takes(*technique));
+        if !experiment.takes_connections() {
+            options.connections.clear();
+        }
+        options
+    }
+
+    /// Is this technique to be measured?
+    pub fn asks_for(&self, technique: Technique) -> bool {
+        self.techniques.is_empty() || self.techniques.contains(&technique)
+    }
+
+    /// How many connections were asked for.
+    pub fn sizes(&self) -> Vec<usize> {
+        self.connections.iter().map(|size| *size as usize).collect()
+    }
+}
+
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Experiment {
+    /// Requests and bytes for each message, by technique, from silence to a busy chat
+    Wire,
+    /// How long it takes from publishing to delivery, by technique
+    Delay,
+    /// One person types in a chat of N: requests, wake-ups, processor time
+    Storm,
     /// N held connections: threads, memory, and how long one message takes to all of them
     Strain,
     /// A stream that never ends, in a real browser, and one with a limit
@@ -74,11 +147,42 @@ pub enum Experiment {
 
 impl Experiment {
     /// Those that "all" runs, in reading order.
-    const ALL: [Experiment; 2] = [Experiment::Strain, Experiment::Growth];
+    const ALL: [Experiment; 5] = [
+        Experiment::Wire,
+        Experiment::Delay,
+        Experiment::Storm,
+        Experiment::Strain,
+        Experiment::Growth,
+    ];
 
     fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_string())
+    }
+
+    fn takes_connections(self) -> bool {
+        !matches!(
+            self,
+            Experiment::Wire | Experiment::Growth | Experiment::OneThread
+        )
+    }
+
+    fn takes(self, technique: Technique) -> bool {
+        match self {
+            Experiment::Storm | Experiment::Strain => technique != Technique::Polling,
+            Experiment::Growth => growth::streams_by(technique),
+            _ => true,
+        }
+    }
+
+    /// Which techniques it takes, in words.
+    fn about(self) -> &'static str {
+        match self {
+            Experiment::Growth => {
+                "it is about xhr-streaming, forever-frame and event-source, whose answers have no end"
+            }
+            _ => "it is about connections that are held",
+        }
     }
 
     fn measure(
@@ -88,6 +192,9 @@ impl Experiment {
         progress: &ProgressBar,
     ) -> io::Result<Findings> {
         match self {
+            Experiment::Wire => wire::findings(options, progress),
+            Experiment::Delay => delay::findings(options, machine, progress),
+            Experiment::Storm => storm::findings(options, machine, progress),
             Experiment::Strain => strain::measure(options, machine, progress),
             Experiment::Growth => growth::findings(options, progress),
             Experiment::All | Experiment::OneThread => Ok(Findings::default()),
@@ -100,25 +207,53 @@ impl Experiment {
 /// # Errors
 /// When a server under test does not start, or a file can't be written.
 pub fn run(options: &Options) -> io::Result<()> {
-    match options.experiment {
-        Experiment::OneThread => return serve_one_thread(),
-        Experiment::All => {}
-        experiment => return run_one(experiment, options, &Machine::look()).map(|_| ()),
+    if options.experiment == Experiment::OneThread {
+        return serve_one_thread();
     }
-    let machine = Machine::look();
-    let all = Experiment::ALL
-        .iter()
-        .map(|experiment| run_one(*experiment, options, &machine));
-    let all = all.collect::<io::Result<Vec<Findings>>>()?;
-    let path = options.out.join("report.html");
-    std::fs::write(&path, report::page(&all, &machine))?;
-    say(&format!("the whole report: {}\n", path.display()))
+    std::fs::create_dir_all(&options.out).map_err(|error| {
+        let folder = options.out.display();
+        io::Error::other(format!("can't write to {folder}: {error}"))
+    })?;
+    match options.experiment {
+        Experiment::All => run_all(options, &Machine::look()),
+        _ => run_one(options, &Machine::look()).map(|_| ()),
+    }
 }
 
-fn run_one(experiment: Experiment, options: &Options, machine: &Machine) -> io::Result<Findings> {
+/// One after the other. One that can't be measured is named in the report, and does not stop the others.
+fn run_all(options: &Options, machine: &Machine) -> io::Result<()> {
+    let mut all = Vec::new();
+    let mut failed = Vec::new();
+    for experiment in Experiment::ALL {
+        let its = options.of(experiment);
+        if its.techniques.is_empty() && !options.techniques.is_empty() {
+            continue; // it is about none of those that were asked for
+        }
+        match run_one(&its, machine) {
+            Ok(findings) => all.push(findings),
+            Err(error) => {
+                failed.push(format!("{}: {error}", experiment.name()));
+            }
+        }
+    }
+    let path = options.out.join("report.html");
+    std::fs::write(&path, report::page(&all, &failed, machine))?;
+    say(&format!("the whole report: {}\n", path.display()))?;
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!(
+            "not measured: {}",
+            failed.join("; ")
+        ))),
+    }
+}
+
+fn run_one(options: &Options, machine: &Machine) -> io::Result<Findings> {
+    let experiment = options.experiment;
     let progress = progress_bar(&experiment.name());
-    let findings = experiment.measure(options, machine, &progress)?;
+    let findings = experiment.measure(options, machine, &progress);
     progress.finish_and_clear();
+    let findings = findings?;
     let paths = findings.write(&options.out, machine)?;
     let paths: Vec<String> = paths
         .iter()

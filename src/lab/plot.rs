@@ -1,6 +1,9 @@
 //! Draws what an experiment found: panels of lines over two axes, in one SVG.
 
+use std::ops::Range;
+
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::prelude::*;
 
 /// One panel.
@@ -33,10 +36,15 @@ pub type DrawError<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-const WIDTH: u32 = 900;
-const PANEL_HEIGHT: u32 = 340;
+/// Of a panel: as wide as a phone, so that its labels can be read there.
+const WIDTH: u32 = 440;
+/// Without the legend.
+const HEIGHT: u32 = 300;
+/// The legend's lines stand below, in two columns.
+const LEGEND_LINE: u32 = 18;
+const LEGEND_COLUMNS: usize = 2;
 /// Told apart by most people, on white (Okabe and Ito's palette, without its yellow).
-const COLOURS: [RGBColor; 8] = [
+const COLOURS: [RGBColor; 10] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -45,6 +53,8 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(86, 180, 233),
     RGBColor(90, 90, 90),
     RGBColor(140, 86, 75),
+    RGBColor(100, 60, 160),
+    RGBColor(120, 140, 20),
 ];
 
 impl Axis {
@@ -72,24 +82,51 @@ impl Axis {
         }
     }
 
-    /// The value that stands there, as a label has it.
+    /// The value that stands there, as a label has it: `0.05`, `250`, `2.5k`.
     fn label_at(&self, place: f64) -> String {
         let value = if self.logarithmic {
             10f64.powf(place)
         } else {
             place
         };
-        match value.abs() {
-            0.0 => "0".to_string(),
-            1000.0.. => format!("{}k", (value / 100.0).round() / 10.0),
-            10.0.. => format!("{value:.0}"),
-            0.1.. => format!("{value:.1}"),
-            _ => format!("{value:.3}"),
+        let (value, thousands) = match value.abs() {
+            1000.0.. => (value / 1000.0, "k"),
+            _ => (value, ""),
+        };
+        let text = format!("{value:.3}");
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        format!("{text}{thousands}")
+    }
+
+    /// Where labels stand: at steps of 1, 2 or 5 times a power of ten, or of equal factors at these powers.
+    fn ticks(&self, range: &Range<f64>) -> Vec<f64> {
+        let length = range.end - range.start;
+        if self.logarithmic {
+            let factors: &[f64] = if length < 2.5 {
+                &[1.0, 2.0, 5.0]
+            } else {
+                &[1.0]
+            };
+            let powers = range.start.floor() as i32..=range.end.ceil() as i32;
+            let ticks = powers.flat_map(|power| {
+                factors
+                    .iter()
+                    .map(move |factor| factor.log10() + f64::from(power))
+            });
+            return ticks.filter(|tick| range.contains(tick)).collect();
         }
+        let power = 10f64.powf((length / 8.0).log10().floor());
+        let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+        let fits = |step: &f64| length / step <= 8.0;
+        let step = steps.into_iter().find(fits).unwrap_or(length);
+        let count = (length / step) as u32;
+        (0..=count)
+            .map(|tick| range.start + f64::from(tick) * step)
+            .collect()
     }
 
     /// From the least to the most of these values; an axis of equal steps begins at zero.
-    fn range(&self, values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
+    fn range(&self, values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
         let places = values.map(|value| self.place(value));
         let least = places.clone().fold(f64::INFINITY, f64::min);
         let most = places.fold(f64::NEG_INFINITY, f64::max);
@@ -100,39 +137,106 @@ impl Axis {
     }
 }
 
-/// All panels, one below the other.
+/// An axis as the drawing library wants it, with our labels' places.
+struct Scale {
+    range: Range<f64>,
+    ticks: Vec<f64>,
+}
+
+impl Scale {
+    fn of(axis: &Axis, values: impl Iterator<Item = f64> + Clone) -> Scale {
+        let range = axis.range(values);
+        let ticks = axis.ticks(&range);
+        Scale { range, ticks }
+    }
+}
+
+impl Ranged for Scale {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, place: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (place - self.range.start) / (self.range.end - self.range.start);
+        from + (share * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.clone()
+    }
+}
+
+/// Joins points into lines by their names, in the order the names first come.
+pub fn lines(points: impl Iterator<Item = (String, Option<(f64, f64)>)>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for (name, point) in points {
+        match lines.iter_mut().find(|line| line.name == name) {
+            Some(line) => line.points.extend(point),
+            None => lines.push(Line {
+                name,
+                points: point.into_iter().collect(),
+            }),
+        }
+    }
+    lines
+}
+
+impl Plot {
+    fn height(&self) -> u32 {
+        let lines = self.lines.len().div_ceil(LEGEND_COLUMNS);
+        HEIGHT + 10 + LEGEND_LINE * lines as u32
+    }
+
+    /// This panel by itself.
+    ///
+    /// # Errors
+    /// What the drawing library says.
+    pub fn draw(&self) -> Result<String, String> {
+        draw(std::slice::from_ref(self))
+    }
+}
+
+/// All panels in one picture, one below the other.
 ///
 /// # Errors
 /// What the drawing library says.
 pub fn draw(plots: &[Plot]) -> Result<String, String> {
     let mut svg = String::new();
     {
-        let height = PANEL_HEIGHT * plots.len() as u32;
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
-        area.fill(&WHITE).map_err(|error| error.to_string())?;
-        for (panel, plot) in area.split_evenly((plots.len(), 1)).iter().zip(plots) {
-            draw_panel(panel, plot).map_err(|error| error.to_string())?;
+        let height = plots.iter().map(Plot::height).sum();
+        let mut rest = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        rest.fill(&WHITE).map_err(|error| error.to_string())?;
+        for plot in plots {
+            let (panel, below) = rest.split_vertically(plot.height());
+            draw_panel(&panel, plot).map_err(|error| error.to_string())?;
+            rest = below;
         }
-        area.present().map_err(|error| error.to_string())?;
+        rest.present().map_err(|error| error.to_string())?;
     }
     Ok(svg)
 }
 
 fn draw_panel<'a>(panel: &Area<'a>, plot: &Plot) -> Result<(), DrawError<'a>> {
     let points = || plot.lines.iter().flat_map(|line| line.points.iter());
-    let xs = plot.x.range(points().map(|point| point.0));
-    let ys = plot.y.range(points().map(|point| point.1));
+    let xs = Scale::of(&plot.x, points().map(|point| point.0));
+    let ys = Scale::of(&plot.y, points().map(|point| point.1));
     let mut chart = ChartBuilder::on(panel)
-        .caption(&plot.title, ("sans-serif", 18))
-        .margin(12)
-        .margin_right(190) // the legend stands there
-        .x_label_area_size(40)
-        .y_label_area_size(64)
+        .caption(&plot.title, ("sans-serif", 16))
+        .margin(10)
+        .margin_right(18) // the last label is wider than its place
+        .margin_bottom(10 + plot.height() - HEIGHT)
+        .x_label_area_size(38)
+        .y_label_area_size(56)
         .build_cartesian_2d(xs, ys)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(220, 220, 220))
+        .label_style(("sans-serif", 12))
+        .axis_desc_style(("sans-serif", 12))
         .x_desc(plot.x.label)
         .y_desc(plot.y.label)
         .x_label_formatter(&|place| plot.x.label_at(*place))
@@ -143,30 +247,29 @@ fn draw_panel<'a>(panel: &Area<'a>, plot: &Plot) -> Result<(), DrawError<'a>> {
             .points
             .iter()
             .map(|(x, y)| (plot.x.place(*x), plot.y.place(*y)));
-        let style = colour.stroke_width(2);
-        chart.draw_series(
-            LineSeries::new(places.clone(), style).point_size(if line.points.len() > 40 {
-                0
-            } else {
-                3
-            }),
-        )?;
+        let dots = if line.points.len() > 40 { 0 } else { 3 };
+        let series = LineSeries::new(places, colour.stroke_width(2));
+        chart.draw_series(series.point_size(dots))?;
     }
     draw_legend(panel, plot)
 }
 
+/// Below the axes.
 fn draw_legend<'a>(panel: &Area<'a>, plot: &Plot) -> Result<(), DrawError<'a>> {
-    let left = WIDTH as i32 - 180;
     for (index, (line, colour)) in plot.lines.iter().zip(COLOURS.iter().cycle()).enumerate() {
-        let top = 52 + 20 * index as i32;
+        let column = WIDTH as usize / LEGEND_COLUMNS * (index % LEGEND_COLUMNS);
+        let (left, top) = (
+            20 + column as i32,
+            (HEIGHT + LEGEND_LINE * (index / LEGEND_COLUMNS) as u32) as i32,
+        );
         panel.draw(&Rectangle::new(
-            [(left, top), (left + 14, top + 4)],
+            [(left, top + 4), (left + 14, top + 8)],
             colour.filled(),
         ))?;
         panel.draw(&Text::new(
             line.name.clone(),
-            (left + 20, top - 5),
-            ("sans-serif", 13),
+            (left + 20, top),
+            ("sans-serif", 12),
         ))?;
     }
     Ok(())

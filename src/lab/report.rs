@@ -31,6 +31,9 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
 }
 
+/// A table of so many rows is folded in the page.
+const LONG: usize = 30;
+
 /// One figure, or a word.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
@@ -152,7 +155,11 @@ impl Table {
         let mut text = format!("{}\n", self.title);
         let heads = self.columns.iter().zip(&widths);
         let heads: Vec<String> = heads
-            .map(|(head, width)| format!("{head:>width$}"))
+            .enumerate()
+            .map(|(column, (head, &width))| match self.is_words(column) {
+                true => format!("{head:<width$}"),
+                false => format!("{head:>width$}"),
+            })
             .collect();
         let _ = writeln!(text, "  {}", heads.join("  "));
         for row in &self.rows {
@@ -161,6 +168,12 @@ impl Table {
             let _ = writeln!(text, "  {}", cells.join("  "));
         }
         text
+    }
+
+    /// Words stand to the left, figures to the right.
+    fn is_words(&self, column: usize) -> bool {
+        let first = self.rows.first();
+        first.is_some_and(|row| matches!(row[column], Cell::Text(_)))
     }
 
     fn width(&self, column: usize) -> usize {
@@ -175,23 +188,24 @@ impl Table {
     }
 
     fn to_html(&self) -> String {
-        let heads: String = self
-            .columns
-            .iter()
-            .map(|head| format!("<th>{}</th>", escape(head)))
+        let heads = self.columns.iter().enumerate();
+        let heads: String = heads
+            .map(|(column, head)| match self.is_words(column) {
+                true => format!("<th>{}</th>", escape(head)),
+                false => format!("<th class=\"number\">{}</th>", escape(head)),
+            })
             .collect();
-        let mut html = format!(
-            "<h3>{}</h3>\n<table><thead><tr>{heads}</tr></thead>\n",
-            escape(&self.title)
-        );
+        let mut rows = String::new();
         for row in &self.rows {
-            let _ = writeln!(
-                html,
-                "<tr>{}</tr>",
-                row.iter().map(html_cell).collect::<String>()
-            );
+            let cells: String = row.iter().map(html_cell).collect();
+            let _ = writeln!(rows, "<tr>{cells}</tr>");
         }
-        html + "</table>\n"
+        let title = escape(&self.title);
+        let table = format!("<table><thead><tr>{heads}</tr></thead>\n{rows}</table>");
+        match self.rows.len() {
+            LONG.. => format!("<details><summary>{title}</summary>\n{table}</details>\n"),
+            _ => format!("<h3>{title}</h3>\n{table}\n"),
+        }
     }
 }
 
@@ -258,26 +272,34 @@ impl Findings {
             .iter()
             .map(|note| format!("<li>{}</li>", escape(note)))
             .collect();
-        let picture = match self.plots.is_empty() {
-            true => String::new(),
-            false => plot::draw(&self.plots).unwrap_or_default(),
-        };
+        let pictures: String = self.plots.iter().map(figure).collect();
         let (name, question) = (self.name, escape(self.question));
         format!(
-            "<section id=\"{name}\"><h2>{name}</h2>\n<p>{question}</p>\n{picture}\n{tables}<ul>{notes}</ul></section>\n"
+            "<section id=\"{name}\"><h2>{name}</h2>\n<p>{question}</p>\n<div class=\"plots\">{pictures}</div>\n{tables}<ul>{notes}</ul></section>\n"
         )
     }
 }
 
-/// All of it as one page, complete in itself.
-pub fn page(all: &[Findings], machine: &Machine) -> String {
+/// A panel, named for those who can't see it: its figures are in the tables.
+fn figure(plot: &Plot) -> String {
+    let name = escape(&plot.title);
+    let picture = plot.draw().unwrap_or_default();
+    format!("<figure role=\"img\" aria-label=\"{name}\">{picture}</figure>\n")
+}
+
+/// All of it as one page, complete in itself. What could not be measured is named first.
+pub fn page(all: &[Findings], failed: &[String], machine: &Machine) -> String {
     let sections: String = all.iter().map(Findings::to_html).collect();
+    let failed: String = failed
+        .iter()
+        .map(|what| format!("<p><strong>Not measured:</strong> {}</p>\n", escape(what)))
+        .collect();
     let link = |findings: &Findings| format!("<a href=\"#{0}\">{0}</a>", findings.name);
     let links: Vec<String> = all.iter().map(link).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>comet's lab</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<style>{STYLE}</style>\n\
-         <h1>comet's lab</h1>\n<p>{}</p>\n<p>{}</p>\n<nav>{}</nav>\n{sections}</html>\n",
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<style>{STYLE}</style>\n\
+         <h1>comet's lab</h1>\n<p>{}</p>\n<p>{}</p>\n<nav>{}</nav>\n{failed}{sections}</html>\n",
         escape(INTRODUCTION),
         escape(&machine.to_text()),
         links.join(" · ")
@@ -287,9 +309,13 @@ pub fn page(all: &[Findings], machine: &Machine) -> String {
 const INTRODUCTION: &str = "What held connections cost, measured: every server ran in a process of its own, and every \
     client of an experiment on one thread.";
 
-const STYLE: &str = "body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; \
-    font: 16px/1.5 system-ui, sans-serif }\
-    table { display: block; overflow-x: auto; border-collapse: collapse; font-size: .9rem }\
-    td, th { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap }\
-    th { font-weight: 600 } .number { text-align: right; font-variant-numeric: tabular-nums }\
-    svg { max-width: 100%; height: auto } section { margin-top: 3rem }";
+const STYLE: &str = ":root { color-scheme: light dark }\
+    body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif }\
+    section { margin-top: 3rem } h3 { font-size: 1rem; margin: 1.5rem 0 .3rem }\
+    table { display: block; overflow-x: auto; border-collapse: collapse; font-size: .85rem }\
+    td, th { padding: .2rem .6rem; border-bottom: 1px solid #8885; text-align: left; vertical-align: bottom }\
+    td { white-space: nowrap } th { font-weight: 600; min-width: 3.5rem }\
+    summary { font-weight: 600; margin: 1.5rem 0 .3rem } .number { text-align: right; font-variant-numeric: tabular-nums }\
+    .plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)) }\
+    figure { margin: 0 } svg { display: block; width: 100%; max-width: 36rem; height: auto }\
+    @media (prefers-color-scheme: dark) { svg { filter: invert(0.9) hue-rotate(180deg) } }";

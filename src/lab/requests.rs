@@ -4,6 +4,18 @@ use std::fmt;
 
 use clap::ValueEnum;
 
+use super::chromium;
+
+/// Whose heads the clients send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Heads {
+    /// What HTTP needs, and no more.
+    #[default]
+    Short,
+    /// What our pages in a real Chromium send.
+    Chromium,
+}
+
 /// A technique, as the lab asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Technique {
@@ -51,8 +63,44 @@ impl fmt::Display for Technique {
     }
 }
 
-/// The request that begins to listen to `topic`, after the event `since` if there is one.
-pub fn listen(technique: Technique, host: &str, topic: &str, since: Option<u64>) -> String {
+/// A question: what is new in this topic?
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub technique: Technique,
+    pub topic: &'a str,
+    /// New is what came after this event; without one, what comes from now on.
+    pub since: Option<u64>,
+}
+
+impl Heads {
+    /// The request that listens.
+    pub fn listen(self, question: Question, host: &str) -> String {
+        match self {
+            Heads::Short => short(question, host),
+            Heads::Chromium => chromium::get(question.technique, &page_target(question)),
+        }
+    }
+
+    /// The request that publishes `json`.
+    pub fn publish(self, host: &str, topic: &str, json: &str) -> String {
+        let target = format!("/publish?topic={topic}");
+        match self {
+            Heads::Chromium => chromium::post(&target, json),
+            Heads::Short => format!(
+                "POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\n\r\n{json}",
+                json.len()
+            ),
+        }
+    }
+}
+
+fn short(question: Question, host: &str) -> String {
+    let Question {
+        technique,
+        topic,
+        since,
+    } = question;
     let mut target = format!("{}?topic={topic}", technique.path());
     if technique == Technique::JsonpPolling {
         target += "&callback=receive";
@@ -70,13 +118,27 @@ pub fn listen(technique: Technique, host: &str, topic: &str, since: Option<u64>)
     format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n")
 }
 
-/// The request that publishes `json`.
-pub fn publish(host: &str, topic: &str, json: &str) -> String {
-    format!(
-        "POST /publish?topic={topic} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{json}",
-        json.len()
-    )
+/// What our pages' scripts ask: the first long poll only fetches the cursor, and streams have a limit.
+fn page_target(question: Question) -> String {
+    let Question {
+        technique,
+        topic,
+        since,
+    } = question;
+    let mut target = format!("{}?topic={topic}", technique.path());
+    target += match technique {
+        Technique::LongPolling | Technique::JsonpPolling if since.is_none() => "&wait=0",
+        Technique::LongPolling | Technique::JsonpPolling => "&wait=25",
+        Technique::XhrStreaming | Technique::MultipartStreaming => "&limit=1048576",
+        _ => "",
+    };
+    if technique == Technique::JsonpPolling {
+        target += "&callback=jsonpPolling1";
+    }
+    if let Some(since) = since {
+        target += &format!("&since={since}");
+    }
+    target
 }
 
 /// A plain request with a short answer, on a connection of its own.

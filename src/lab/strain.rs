@@ -9,14 +9,12 @@ use indicatif::ProgressBar;
 use super::Options;
 use super::clients::Clients;
 use super::machine::{self, Machine};
-use super::plot::{Axis, Line, Plot};
+use super::plot::{self, Axis, Plot};
 use super::report::{Findings, Table};
 use super::requests::Technique;
 use super::statistics::{Times, milliseconds};
 use super::subject::{Subject, Usage, Work};
 
-/// What is not a client's connection: descriptors and ports that the lab itself needs.
-const SPARE: usize = 100;
 /// How long one message may take to reach everyone before it is taken for lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The burst: so many messages at once, to so many listeners.
@@ -101,7 +99,7 @@ pub fn measure(
         }
     }
     let mut tables = vec![held_table(&rows), message_table(&rows)];
-    if options.techniques.is_empty() || options.techniques.contains(&Technique::Websocket) {
+    if options.asks_for(Technique::Websocket) {
         tables.push(ratio_table(&rows));
         progress.set_message("a burst");
         tables.push(burst_table(options)?);
@@ -122,27 +120,16 @@ pub fn measure(
 
 /// How many connections: what was asked for, as far as the machine has room for it.
 fn sizes(options: &Options, machine: &Machine) -> (Vec<usize>, Vec<String>) {
-    let asked = match (options.connections.as_slice(), options.quick) {
-        ([], true) => vec![200, 1000],
-        ([], false) => vec![1000, 5000, 9000, 15_000],
-        (asked, _) => asked.iter().map(|size| *size as usize).collect(),
+    let asked = match (options.connections.is_empty(), options.quick) {
+        (false, _) => options.sizes(),
+        (true, true) => vec![200, 1000],
+        (true, false) => vec![1000, 5000, 9000, 15_000],
     };
-    let room = machine
-        .capacity
-        .connections
-        .min(machine.capacity.open_files as usize);
-    let room = room.saturating_sub(SPARE).max(1);
-    let mut notes = vec![format!(
+    let (sizes, mut notes) = machine.fit(asked);
+    notes.push(format!(
         "this machine has room for {} connections; what ends it first: {}",
         machine.capacity.connections, machine.capacity.set_by
-    )];
-    if asked.iter().any(|size| *size > room) {
-        notes.push(format!(
-            "cut short: more than {room} connections were asked for, and there is no room for them"
-        ));
-    }
-    let mut sizes: Vec<usize> = asked.into_iter().map(|size| size.min(room)).collect();
-    sizes.dedup();
+    ));
     (sizes, notes)
 }
 
@@ -157,11 +144,7 @@ fn servers(options: &Options) -> Vec<Server> {
         ([], false) => &Technique::HELD[..],
         (asked, _) => asked,
     };
-    let held = techniques
-        .iter()
-        .copied()
-        .filter(|technique| *technique != Technique::Polling);
-    let mut servers: Vec<Server> = held.map(Server::Threads).collect();
+    let mut servers: Vec<Server> = techniques.iter().copied().map(Server::Threads).collect();
     if techniques.contains(&Technique::Websocket) {
         servers.push(Server::OneThread);
     }
@@ -532,7 +515,10 @@ fn plots(rows: &[Row]) -> Vec<Plot> {
         title: title.to_string(),
         x: Axis::linear("connections"),
         y: Axis::linear(y),
-        lines: lines(rows, value),
+        lines: plot::lines(rows.iter().map(|row| {
+            let point = value(row).map(|value| (row.connections as f64, value));
+            (row.server.name(), point)
+        })),
     };
     vec![
         plot("One message to all: until the last has it", "ms", &|row| {
@@ -548,20 +534,4 @@ fn plots(rows: &[Row]) -> Vec<Plot> {
             &|row| row.plain_busy.median(),
         ),
     ]
-}
-
-fn lines(rows: &[Row], value: &dyn Fn(&Row) -> Option<f64>) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    for row in rows {
-        let point = value(row).map(|value| (row.connections as f64, value));
-        let name = row.server.name();
-        match lines.iter_mut().find(|line| line.name == name) {
-            Some(line) => line.points.extend(point),
-            None => lines.push(Line {
-                name,
-                points: point.into_iter().collect(),
-            }),
-        }
-    }
-    lines
 }

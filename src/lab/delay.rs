@@ -1,0 +1,198 @@
+//! `delay`: from publishing a message to its delivery, by technique, as distributions. *Article: 폴링,
+//! 롱폴링, WebSocket.*
+//!
+//! Every message goes to all clients, a few of each technique, at a random time: a polling client is as
+//! late as its next question happens to be.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+
+use super::Options;
+use super::clients::{Clients, Listener};
+use super::machine::Machine;
+use super::pace;
+use super::plot::{Axis, Line, Plot};
+use super::report::{Findings, Table};
+use super::requests::Technique;
+use super::statistics::Times;
+use super::subject::Subject;
+
+/// How often the polling clients ask.
+const INTERVALS: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+const MESSAGES_A_SECOND: f64 = 20.0;
+/// How long a message may take before it is taken for lost.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How late the messages were, to all clients of one way.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub listener: Listener,
+    /// How many clients of this way there were.
+    pub clients: usize,
+    pub times: Times,
+    /// Messages that never came.
+    pub missing: usize,
+}
+
+/// Runs the experiment.
+///
+/// # Errors
+/// When the server under test does not start.
+pub fn findings(
+    options: &Options,
+    machine: &Machine,
+    progress: &ProgressBar,
+) -> io::Result<Findings> {
+    let ways = ways(options);
+    let (sizes, mut notes) = sizes(options, machine, ways.len());
+    let seconds = seconds(options);
+    let messages = (MESSAGES_A_SECOND * seconds) as usize;
+    progress.set_length((messages * sizes.len()) as u64);
+    let mut rows = Vec::new();
+    for size in sizes {
+        progress.set_message(format!("messages to {size} clients of each technique"));
+        let subject = Subject::comet(&[])?;
+        let mut clients = Clients::new(subject.address)?;
+        rows.extend(measure(&mut clients, &ways, size, seconds, progress)?);
+    }
+    notes.push(format!(
+        "{messages} messages at random times; a polling client asks every so often, whether or not there is news"
+    ));
+    Ok(Findings {
+        name: "delay",
+        question: "A message is published. How long is it until a client has it?",
+        tables: vec![table(&rows)],
+        plots: vec![plot(&rows)],
+        notes,
+    })
+}
+
+fn ways(options: &Options) -> Vec<Listener> {
+    let polling = INTERVALS.map(Listener::polling);
+    let held = Technique::HELD.map(Listener::by);
+    let all = polling.into_iter().chain(held);
+    all.filter(|way| options.asks_for(way.technique)).collect()
+}
+
+/// How many clients of each way.
+fn sizes(options: &Options, machine: &Machine, ways: usize) -> (Vec<usize>, Vec<String>) {
+    let asked = match options.connections.is_empty() {
+        true => vec![2],
+        false => options.sizes(),
+    };
+    let all = asked.iter().map(|size| size * ways).collect();
+    let (all, notes) = machine.fit(all);
+    let sizes = all.into_iter().map(|size| (size / ways).max(1));
+    (sizes.collect(), notes)
+}
+
+fn seconds(options: &Options) -> f64 {
+    let seconds = options.seconds.map(f64::from);
+    seconds.unwrap_or(if options.quick { 10.0 } else { 60.0 })
+}
+
+/// So many clients of each way, and messages to all of them for these seconds.
+pub fn measure(
+    clients: &mut Clients,
+    ways: &[Listener],
+    size: usize,
+    seconds: f64,
+    progress: &ProgressBar,
+) -> io::Result<Vec<Row>> {
+    let publisher = clients.publisher()?;
+    let mut way_of = HashMap::new();
+    for (number, way) in ways.iter().enumerate() {
+        for _ in 0..size {
+            way_of.insert(clients.add(way.clone())?, number);
+        }
+    }
+    clients.all_open()?;
+    let messages = (MESSAGES_A_SECOND * seconds) as usize;
+    let dues = pace::random(publisher, messages, seconds);
+    pace::publish(clients, Instant::now(), dues, seconds, progress)?;
+    let everything = messages * ways.len() * size;
+    clients.until(PATIENCE, |clients| {
+        clients.published.len() >= messages && clients.arrivals.len() >= everything
+    })?;
+    let delays = delays(clients, &way_of, ways.len());
+    let row = |(way, delays): (&Listener, Vec<Duration>)| Row {
+        listener: way.clone(),
+        clients: size,
+        missing: (messages * size).saturating_sub(delays.len()),
+        times: Times::of(&delays),
+    };
+    Ok(ways.iter().zip(delays).map(row).collect())
+}
+
+/// How late each arrival was, way by way.
+fn delays(clients: &Clients, way_of: &HashMap<usize, usize>, ways: usize) -> Vec<Vec<Duration>> {
+    let published: HashMap<u64, Instant> = clients
+        .published
+        .iter()
+        .map(|event| (event.id, event.at))
+        .collect();
+    let mut delays = vec![Vec::new(); ways];
+    for arrival in &clients.arrivals {
+        if let (Some(at), Some(way)) = (published.get(&arrival.id), way_of.get(&arrival.client)) {
+            delays[*way].push(arrival.at.saturating_duration_since(*at));
+        }
+    }
+    delays
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new(
+        "From publishing to delivery, in milliseconds",
+        &[
+            "by", "clients", "messages", "missing", "median", "90th", "99th", "longest",
+        ],
+    );
+    for row in rows {
+        table.row(vec![
+            row.listener.name().into(),
+            row.clients.into(),
+            row.times.len().into(),
+            row.missing.into(),
+            row.times.median().into(),
+            row.times.at(0.9).into(),
+            row.times.at(0.99).into(),
+            row.times.at(1.0).into(),
+        ]);
+    }
+    table
+}
+
+/// Of how many clients there are most, each way's share of messages that were there after so long.
+fn plot(rows: &[Row]) -> Plot {
+    let most = rows.iter().map(|row| row.clients).max().unwrap_or(0);
+    let rows = rows.iter().filter(|row| row.clients == most);
+    Plot {
+        title: "How many of the messages have arrived after so long".to_string(),
+        x: Axis::logarithmic("ms since publishing"),
+        y: Axis::linear("% of the messages"),
+        lines: rows
+            .map(|row| Line {
+                name: row.listener.name(),
+                points: shares(row.times.sorted()),
+            })
+            .collect(),
+    }
+}
+
+/// A hundred steps or fewer from the first arrival to the last.
+fn shares(sorted: &[f64]) -> Vec<(f64, f64)> {
+    let share = |index: usize| (index + 1) as f64 * 100.0 / sorted.len() as f64;
+    let step = sorted.len().div_ceil(100).max(1);
+    let last = sorted.len().saturating_sub(1);
+    let chosen = (0..last)
+        .step_by(step)
+        .chain((!sorted.is_empty()).then_some(last));
+    chosen.map(|index| (sorted[index], share(index))).collect()
+}

@@ -1,0 +1,516 @@
+//! `wire`: requests and bytes, up and down, for each message that is delivered, by technique and by how
+//! much is going on. Heads, chunks and frames are counted too, on the socket; the heads that go up are a
+//! real Chromium's ([`chromium`]). TCP's own packets are not counted. *Article: 폴링, 롱폴링, WebSocket.*
+//!
+//! All rates and techniques run side by side, each client alone with its technique and its topic.
+
+use std::collections::HashSet;
+use std::io;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+use serde_json::Value;
+
+use super::Options;
+use super::chromium;
+use super::clients::{Clients, Listener, Traffic};
+use super::pace::{self, Due};
+use super::plot::{Axis, Line, Plot};
+use super::report::{Cell, Findings, Table};
+use super::requests::{Heads, Technique};
+use super::subject::Subject;
+use crate::event::Event;
+
+/// The article's intervals: that of its code, and that of its ball game.
+const INTERVALS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(5)];
+/// Enough for whoever has had an answer to ask again.
+const SETTLE: Duration = Duration::from_millis(200);
+/// What a polling client got when it had just begun to ask says little: there was nothing old to get.
+const WARM_UP: f64 = 5.0;
+/// How long a message may take before it is taken for lost.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How much is going on in a topic.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    pub name: &'static str,
+    pub topic: &'static str,
+    /// Messages a second, on average.
+    pub per_second: f64,
+}
+
+/// From a game before it begins to a chat of many.
+pub const RATES: [Rate; 5] = [
+    rate("silence", "wire-silence", 0.0),
+    rate("one in 5 s", "wire-5s", 0.2),
+    rate("1 a second", "wire-1", 1.0),
+    rate("10 a second", "wire-10", 10.0),
+    rate("50 a second", "wire-50", 50.0),
+];
+
+const fn rate(name: &'static str, topic: &'static str, per_second: f64) -> Rate {
+    Rate {
+        name,
+        topic,
+        per_second,
+    }
+}
+
+impl Rate {
+    fn messages(&self, seconds: f64) -> usize {
+        (self.per_second * seconds).round() as usize
+    }
+}
+
+/// What one client did.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub rate: Rate,
+    pub listener: Listener,
+    /// Until it listened: the first requests, and the heads of their answers.
+    pub opening: Traffic,
+    /// From then until the measurement began.
+    pub warm_up: Traffic,
+    /// While it was measured, and for how long.
+    pub traffic: Traffic,
+    pub seconds: f64,
+    /// Messages that came in this time.
+    pub delivered: usize,
+    /// Messages that did not come, though they could have.
+    pub missing: usize,
+}
+
+impl Row {
+    fn per_message(&self, count: u64) -> Cell {
+        match self.delivered {
+            0 => Cell::Nothing,
+            delivered => Cell::Number(count as f64 / delivered as f64),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.traffic.bytes_up + self.traffic.bytes_down
+    }
+
+    fn per_minute(&self, count: u64) -> f64 {
+        count as f64 * 60.0 / self.seconds
+    }
+}
+
+/// What it took to tell one message to one client, or to say one.
+#[derive(Clone, Debug)]
+pub struct One {
+    pub name: String,
+    pub traffic: Traffic,
+    /// Of all bytes, those that are the message itself.
+    pub message_bytes: u64,
+}
+
+impl One {
+    /// Heads, chunks and frames: what is not the message.
+    pub fn around(&self) -> u64 {
+        self.traffic.bytes_up + self.traffic.bytes_down - self.message_bytes
+    }
+}
+
+/// Runs the experiment.
+///
+/// # Errors
+/// When the server under test does not start.
+pub fn findings(options: &Options, progress: &ProgressBar) -> io::Result<Findings> {
+    let ways = ways(options);
+    let seconds = seconds(options);
+    let subject = Subject::comet(&[])?;
+    let mut clients = Clients::new(subject.address)?;
+    let ones = measure_one(&mut clients, &ways)?;
+    let rows = measure(&mut clients, &ways, seconds, progress)?;
+    Ok(Findings {
+        name: "wire",
+        question: "What goes over the wire for each message that is delivered, heads and frames included, when a real \
+            Chromium asks, and how does it change with how much is going on?",
+        tables: vec![
+            one_table(&ones),
+            silence_table(&rows),
+            requests_table(&rows),
+            bytes_table(&rows),
+            counts_table(&rows),
+        ],
+        plots: plots(&rows),
+        notes: notes(&ones, &rows, seconds),
+    })
+}
+
+fn ways(options: &Options) -> Vec<Listener> {
+    let polling = INTERVALS.map(Listener::polling);
+    let held = Technique::HELD.map(Listener::by);
+    let all = polling.into_iter().chain(held);
+    all.filter(|way| options.asks_for(way.technique)).collect()
+}
+
+fn seconds(options: &Options) -> f64 {
+    let seconds = options.seconds.map(f64::from);
+    seconds.unwrap_or(if options.quick { 10.0 } else { 60.0 })
+}
+
+/// One message to one client each, and one said by each of the two ways.
+pub fn measure_one(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<One>> {
+    const TOPIC: &str = "wire-one";
+    clients.heads = Heads::Chromium;
+    let mut listening = Vec::new();
+    for way in ways.iter().filter(|way| way.interval != INTERVALS[1]) {
+        listening.push((way.technique.to_string(), clients.add(way.to(TOPIC))?));
+    }
+    let publisher = clients.publisher_to(TOPIC)?;
+    clients.all_open()?;
+    clients.until(SETTLE, |_| false)?;
+    let before: Vec<Traffic> = listening
+        .iter()
+        .map(|(_, client)| clients.traffic_of(*client))
+        .collect();
+    clients.publish(publisher, &pace::message(0))?;
+    clients.until(PATIENCE, |clients| {
+        clients.arrivals.len() >= listening.len() && !clients.published.is_empty()
+    })?;
+    clients.until(SETTLE, |_| false)?;
+    let message_bytes = event_bytes(clients, publisher, TOPIC);
+    let told = listening.iter().zip(before);
+    let mut ones: Vec<One> = told
+        .map(|((name, client), before)| One {
+            name: name.clone(),
+            traffic: clients.traffic_of(*client) - before,
+            message_bytes,
+        })
+        .collect();
+    ones.push(One {
+        name: "to say one: POST".to_string(),
+        traffic: clients.traffic_of(publisher),
+        message_bytes: pace::message(0).len() as u64,
+    });
+    if let Some((_, client)) = listening.iter().find(|(name, _)| name == "websocket") {
+        ones.push(say_one(clients, *client)?);
+    }
+    Ok(ones)
+}
+
+/// What a WebSocket says goes up in a frame, and nothing comes back for it.
+fn say_one(clients: &mut Clients, client: usize) -> io::Result<One> {
+    let before = clients.traffic_of(client);
+    clients.say(client, &pace::message(1))?;
+    Ok(One {
+        name: "to say one: websocket".to_string(),
+        traffic: clients.traffic_of(client) - before,
+        message_bytes: pace::message(1).len() as u64,
+    })
+}
+
+/// A client of one technique that listens to the topic of one rate.
+struct Lane {
+    rate: Rate,
+    listener: Listener,
+    client: usize,
+    /// Who publishes at this rate.
+    publisher: usize,
+    /// What it had sent and received once it listened, and when the measurement began.
+    opened: Traffic,
+    warm: Traffic,
+}
+
+/// Every rate by every way, side by side, for so many seconds after some to warm up.
+pub fn measure(
+    clients: &mut Clients,
+    ways: &[Listener],
+    seconds: f64,
+    progress: &ProgressBar,
+) -> io::Result<Vec<Row>> {
+    clients.heads = Heads::Chromium;
+    clients.arrivals.clear();
+    clients.published.clear();
+    let mut lanes = open(clients, ways)?;
+    let (early, late) = talk(&lanes, WARM_UP + seconds);
+    progress.set_length((early.len() + late.len()) as u64);
+    progress.set_message(format!("messages to {} connections", lanes.len()));
+    let begun = Instant::now();
+    pace::publish(clients, begun, early, WARM_UP, progress)?;
+    for lane in &mut lanes {
+        lane.warm = clients.traffic_of(lane.client);
+    }
+    let warm = Instant::now();
+    pace::publish(clients, begun, late, WARM_UP + seconds, progress)?;
+    clients.until(SETTLE, |_| false)?;
+    let end = Instant::now();
+    Ok(lanes
+        .iter()
+        .map(|lane| row(clients, lane, warm..end))
+        .collect())
+}
+
+/// Lets all in, and waits until each of them listens.
+fn open(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<Lane>> {
+    let mut lanes = Vec::new();
+    for rate in RATES {
+        let publisher = clients.publisher_to(rate.topic)?;
+        for way in ways {
+            lanes.push(Lane {
+                rate,
+                listener: way.to(rate.topic),
+                client: clients.add(way.to(rate.topic))?,
+                publisher,
+                opened: Traffic::default(),
+                warm: Traffic::default(),
+            });
+        }
+    }
+    clients.all_open()?;
+    clients.until(SETTLE, |_| false)?;
+    for lane in &mut lanes {
+        lane.opened = clients.traffic_of(lane.client);
+    }
+    Ok(lanes)
+}
+
+/// Who says something when, before and after the measurement begins.
+fn talk(lanes: &[Lane], seconds: f64) -> (Vec<Due>, Vec<Due>) {
+    let mut talk: Vec<(usize, usize)> = lanes
+        .iter()
+        .map(|lane| (lane.publisher, lane.rate.messages(seconds)))
+        .collect();
+    talk.dedup(); // the lanes of one rate have one publisher
+    let dues = talk
+        .into_iter()
+        .flat_map(|(publisher, messages)| pace::random(publisher, messages, seconds));
+    dues.partition(|due| due.at.as_secs_f64() < WARM_UP)
+}
+
+fn row(clients: &Clients, lane: &Lane, measured: Range<Instant>) -> Row {
+    let arrivals = clients.arrivals.iter();
+    let came = arrivals.filter(|arrival| arrival.client == lane.client);
+    let ids: HashSet<u64> = came.clone().map(|arrival| arrival.id).collect();
+    let late = lane.listener.interval + Duration::from_secs(1);
+    let published = clients.published.iter();
+    let missing = published.filter(|event| {
+        event.publisher == lane.publisher
+            && event.at + late < measured.end
+            && !ids.contains(&event.id)
+    });
+    Row {
+        rate: lane.rate,
+        listener: lane.listener.clone(),
+        opening: lane.opened,
+        warm_up: lane.warm - lane.opened,
+        traffic: clients.traffic_of(lane.client) - lane.warm,
+        seconds: (measured.end - measured.start).as_secs_f64(),
+        delivered: came
+            .filter(|arrival| measured.contains(&arrival.at))
+            .count(),
+        missing: missing.count(),
+    }
+}
+
+/// How long an event's JSON is: all messages of a publisher are of one length, and so are their ids.
+fn event_bytes(clients: &Clients, publisher: usize, topic: &str) -> u64 {
+    let mut published = clients.published.iter();
+    let first = published.find(|event| event.publisher == publisher);
+    let data: Value = serde_json::from_str(&pace::message(0)).unwrap_or_default();
+    first.map_or(0, |event| {
+        Event::new(event.id, topic, &data).json.len() as u64
+    })
+}
+
+fn one_table(ones: &[One]) -> Table {
+    let mut table = Table::new(
+        "Around one message, in bytes: what it takes to deliver one, until the client listens again",
+        &[
+            "by",
+            "requests",
+            "up",
+            "down",
+            "the message",
+            "around it",
+            "times a frame's",
+        ],
+    );
+    let frame = ones
+        .iter()
+        .find(|one| one.name == "websocket")
+        .map(One::around);
+    for one in ones {
+        table.row(vec![
+            one.name.clone().into(),
+            one.traffic.requests.into(),
+            one.traffic.bytes_up.into(),
+            one.traffic.bytes_down.into(),
+            one.message_bytes.into(),
+            one.around().into(),
+            frame.map(|frame| one.around() as f64 / frame as f64).into(),
+        ]);
+    }
+    table
+}
+
+fn silence_table(rows: &[Row]) -> Table {
+    let mut table = Table::new(
+        "Silence: a minute in which nothing happens, a client",
+        &["by", "requests", "bytes up", "bytes down", "MB a day"],
+    );
+    for row in rows.iter().filter(|row| row.rate == RATES[0]) {
+        table.row(vec![
+            row.listener.name().into(),
+            row.per_minute(row.traffic.requests).into(),
+            row.per_minute(row.traffic.bytes_up).into(),
+            row.per_minute(row.traffic.bytes_down).into(),
+            (row.per_minute(row.bytes()) * 60.0 * 24.0 / 1e6).into(),
+        ]);
+    }
+    table
+}
+
+fn requests_table(rows: &[Row]) -> Table {
+    by_rate(
+        "Requests for each message that was delivered, by how many there are",
+        rows,
+        |row| row.per_message(row.traffic.requests),
+    )
+}
+
+fn bytes_table(rows: &[Row]) -> Table {
+    by_rate(
+        "Bytes, up and down, for each message that was delivered",
+        rows,
+        |row| row.per_message(row.bytes()),
+    )
+}
+
+/// A row a technique, a column a rate; silence has no messages.
+fn by_rate(title: &str, rows: &[Row], cell: impl Fn(&Row) -> Cell) -> Table {
+    let names = RATES[1..].iter().map(|rate| rate.name);
+    let columns: Vec<&'static str> = std::iter::once("by").chain(names).collect();
+    let mut table = Table::new(title, &columns);
+    for first in rows.iter().filter(|row| row.rate == RATES[1]) {
+        let name = first.listener.name();
+        let same = rows.iter().filter(|row| row.listener.name() == name);
+        let cells = same.filter(|row| row.rate != RATES[0]).map(&cell);
+        table.row(std::iter::once(name.clone().into()).chain(cells).collect());
+    }
+    table
+}
+
+fn counts_table(rows: &[Row]) -> Table {
+    let mut table = Table::new(
+        "As it was counted, a client (opening: until it listened for the first time)",
+        &[
+            "messages",
+            "by",
+            "delivered",
+            "missing",
+            "requests",
+            "bytes up",
+            "bytes down",
+            "opening requests",
+            "opening up",
+            "opening down",
+        ],
+    );
+    for row in rows {
+        table.row(vec![
+            row.rate.name.into(),
+            row.listener.name().into(),
+            row.delivered.into(),
+            row.missing.into(),
+            row.traffic.requests.into(),
+            row.traffic.bytes_up.into(),
+            row.traffic.bytes_down.into(),
+            row.opening.requests.into(),
+            row.opening.bytes_up.into(),
+            row.opening.bytes_down.into(),
+        ]);
+    }
+    table
+}
+
+fn plots(rows: &[Row]) -> Vec<Plot> {
+    let plot = |title: &str, y: Axis, value: &dyn Fn(&Row) -> u64| Plot {
+        title: title.to_string(),
+        x: Axis::logarithmic("messages a second"),
+        y,
+        lines: lines(rows, value),
+    };
+    vec![
+        plot(
+            "Bytes for each message",
+            Axis::logarithmic("bytes"),
+            &Row::bytes,
+        ),
+        plot(
+            "Requests for each message",
+            Axis::linear("requests"),
+            &|row| row.traffic.requests,
+        ),
+    ]
+}
+
+fn lines(rows: &[Row], value: &dyn Fn(&Row) -> u64) -> Vec<Line> {
+    let silent = rows.iter().filter(|row| row.rate == RATES[0]);
+    let names = silent.map(|row| row.listener.name());
+    let points = |name: &str| {
+        let same = rows
+            .iter()
+            .filter(|row| row.listener.name() == name && row.delivered > 0);
+        let point = |row: &Row| {
+            (
+                row.rate.per_second,
+                value(row) as f64 / row.delivered as f64,
+            )
+        };
+        same.map(point).collect()
+    };
+    names
+        .map(|name| Line {
+            points: points(&name),
+            name,
+        })
+        .collect()
+}
+
+fn notes(ones: &[One], rows: &[Row], seconds: f64) -> Vec<String> {
+    let mut notes = vec![
+        format!(
+            "messages at random times, measured for {seconds} s after {WARM_UP} s to warm up"
+        ),
+        "\"times a frame's\" divides by the WebSocket frame's own bytes around this message: 2, as for every message of \
+         up to 125 bytes; there are 4 around one of up to 64 KiB, and 4 more, the mask, around one that goes up"
+            .to_string(),
+    ];
+    notes.extend(ratio_note(ones));
+    if seconds < 30.0 {
+        notes.push(
+            "too short for heartbeats (every 20 s) and for polls that end without news (after 25 s): --seconds 60 \
+             counts them"
+                .to_string(),
+        );
+    }
+    let lost = rows.iter().filter(|row| row.missing > 0);
+    notes.extend(lost.map(|row| {
+        format!(
+            "{}, {}: {} messages did not arrive",
+            row.listener.name(),
+            row.rate.name,
+            row.missing
+        )
+    }));
+    notes
+}
+
+/// Where "400 times" comes from, if anywhere.
+fn ratio_note(ones: &[One]) -> Option<String> {
+    let poll = ones.iter().find(|one| one.name == "long-polling")?;
+    let newer = chromium::newer_bytes(chromium::XHR) as u64;
+    let older = poll.around() - newer;
+    Some(format!(
+        "of the {} bytes around a message by long polling, {newer} are lines that no browser sent in 2015 (sec-ch-ua, \
+         Sec-Fetch): without them it is {older}, or {} times a frame's 2 and {} times its 4",
+        poll.around(),
+        older / 2,
+        older / 4
+    ))
+}
