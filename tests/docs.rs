@@ -16,6 +16,9 @@ mod pairs;
 mod quotes;
 mod support;
 
+use std::sync::Once;
+use std::thread;
+
 use comet::routes::ROUTES;
 use markdown::{Document, root};
 use pairs::Pair;
@@ -31,9 +34,37 @@ fn assert_none(wrong: Vec<String>) {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n\n"));
 }
 
-/// What is wrong with any document, as one test sees it.
+/// All documents, their quotes taken anew first if that was asked for.
+fn documents() -> Vec<Document> {
+    static MENDED: Once = Once::new();
+    if is_updating() {
+        MENDED.call_once(mend_quotes);
+    }
+    Document::all()
+}
+
+fn mend_quotes() {
+    for document in Document::all() {
+        let updated = quotes::updated(&document);
+        if updated != document.text {
+            write(&document.path, &updated);
+        }
+    }
+}
+
+/// What is wrong with any document, as one test sees it. Those that run commands mostly wait.
 fn everywhere(check: fn(&Document) -> Vec<String>) -> Vec<String> {
-    Document::all().iter().flat_map(check).collect()
+    let documents = documents();
+    thread::scope(|scope| {
+        let checks = documents
+            .iter()
+            .map(|document| scope.spawn(move || check(document)));
+        let checks: Vec<_> = checks.collect();
+        let wrong = checks
+            .into_iter()
+            .map(|checked| checked.join().expect("it was checked"));
+        wrong.flatten().collect()
+    })
 }
 
 fn write(path: &str, text: &str) {
@@ -42,14 +73,6 @@ fn write(path: &str, text: &str) {
 
 #[test]
 fn what_is_quoted_is_what_the_source_says() {
-    if is_updating() {
-        for document in Document::all() {
-            let updated = quotes::updated(&document);
-            if updated != document.text {
-                write(&document.path, &updated);
-            }
-        }
-    }
     assert_none(everywhere(quotes::check));
 }
 
@@ -58,20 +81,18 @@ fn what_a_reader_is_told_to_type_does_what_is_said() {
     if !support::has("curl", "apt-get install curl") {
         return;
     }
-    let documents = Document::all().into_iter();
-    let run = documents.filter(console::has_commands);
-    assert_none(run.flat_map(|document| console::check(&document)).collect());
+    assert_none(everywhere(console::check));
 }
 
 #[test]
 fn both_languages_have_the_same_shape() {
-    let pairs = Pair::all();
+    let pairs = Pair::all(documents());
     assert_none(pairs.iter().flat_map(Pair::differences).collect());
 }
 
 #[test]
 fn neither_language_changes_alone() {
-    let pairs = Pair::all();
+    let pairs = Pair::all(documents());
     let lock = std::fs::read_to_string(root().join(pairs::LOCK)).unwrap_or_default();
     let changes: Vec<String> = pairs.iter().flat_map(|pair| pair.changes(&lock)).collect();
     match is_updating() {
@@ -104,37 +125,49 @@ fn each_technique_has_its_chapter_module_page_and_test() {
     );
 }
 
+/// What the map has not, of what belongs to a technique.
 fn missing_in_map(map: &Document, name: &str) -> Option<String> {
     let module = format!("src/techniques/{name}.rs");
     let script = format!("www/{name}.js");
-    let row = row_of(map, &module);
-    let Some(row) = row else {
+    let Some(row) = row_of(map, &module) else {
         return Some(format!(
             "{}: no row of the table links to ../{module}",
             map.path
         ));
     };
-    for file in [&script, &format!("tests/{name}.rs")] {
-        if !row.contains(&format!("(../{file})")) {
-            return Some(format!(
-                "{}: the row of {name} has no link to ../{file}",
-                map.path
-            ));
-        }
+    let links = Document::made_up(&map.path, row).links();
+    let test = format!("tests/{name}.rs");
+    let missing = [&script, &test]
+        .into_iter()
+        .find(|file| !links.contains(&format!("../{file}")));
+    if let Some(file) = missing {
+        return Some(format!(
+            "{}: the row of {name} has no link to ../{file}",
+            map.path
+        ));
     }
-    let chapter = row
-        .split("](")
-        .skip(1)
-        .find_map(|part| part.split_once(".md)"));
-    let Some((chapter, _)) = chapter else {
-        return Some(format!("{}: the row of {name} has no chapter", map.path));
+    match links.iter().find(|link| link.ends_with(".md")) {
+        Some(chapter) => unquoted(
+            &Document::read(&format!("docs/{chapter}")),
+            &[module, script],
+        ),
+        None => Some(format!("{}: the row of {name} has no chapter", map.path)),
+    }
+}
+
+/// A chapter quotes something from each file that it is about.
+fn unquoted(chapter: &Document, files: &[String]) -> Option<String> {
+    let marks: Vec<String> = chapter
+        .blocks()
+        .into_iter()
+        .filter_map(|block| block.mark)
+        .collect();
+    let is_quoted = |file: &String| {
+        let start = format!("quote: {file} ");
+        marks.iter().any(|mark| mark.starts_with(&start))
     };
-    let chapter = Document::read(&format!("docs/{chapter}.md"));
-    let marks = chapter.blocks().into_iter().filter_map(|block| block.mark);
-    let marks = marks.collect::<Vec<_>>().join("\n");
-    let mut unquoted = [module, script].into_iter();
-    let unquoted = unquoted.find(|file| !marks.contains(&format!("quote: {file} ")))?;
-    Some(format!("{} quotes nothing from {unquoted}", chapter.path))
+    let file = files.iter().find(|file| !is_quoted(file))?;
+    Some(format!("{} quotes nothing from {file}", chapter.path))
 }
 
 /// The row of a table that links to this file.

@@ -117,11 +117,6 @@ fn printed(child: Child) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Does this document have anything to run?
-pub fn has_commands(document: &Document) -> bool {
-    document.blocks().iter().any(is_run)
-}
-
 fn is_run(block: &Block) -> bool {
     let mark = block.mark.as_deref().unwrap_or_default();
     block.language == "console" && !mark.starts_with("not run: ")
@@ -129,13 +124,18 @@ fn is_run(block: &Block) -> bool {
 
 /// Runs the document from beginning to end. Answers what came out otherwise than it says.
 pub fn check(document: &Document) -> Vec<String> {
-    let mut comet = Comet::start();
     let blocks = document.blocks();
-    let runs = blocks.iter().filter(|block| is_run(block));
-    let steps = runs.flat_map(steps);
-    steps
-        .filter_map(|step| wrong(document, &step, &mut comet))
-        .collect()
+    let steps: Vec<Step> = blocks
+        .iter()
+        .filter(|block| is_run(block))
+        .flat_map(steps)
+        .collect();
+    if steps.is_empty() {
+        return Vec::new();
+    }
+    let mut comet = Comet::start();
+    let wrong = steps.iter().map(|step| wrong(document, step, &mut comet));
+    wrong.flatten().collect()
 }
 
 /// One command, and the lines that should follow.

@@ -18,9 +18,10 @@ pub struct Pair {
 
 impl Pair {
     /// Every document that has a Korean side. A Korean one without an English side fails here.
-    pub fn all() -> Vec<Pair> {
-        let korean = Document::all().into_iter();
-        let korean = korean.filter(|document| document.path.ends_with(".ko.md"));
+    pub fn all(documents: Vec<Document>) -> Vec<Pair> {
+        let korean = documents
+            .into_iter()
+            .filter(|document| document.path.ends_with(".ko.md"));
         korean
             .map(|korean| Pair {
                 english: Document::read(&korean.path.replace(".ko.md", ".md")),

@@ -75,23 +75,21 @@ fn part(lines: &[&str], range: &str) -> Option<(usize, usize)> {
     Some((first, first + 1 + length))
 }
 
-/// The one item of this name: one that is not inside another, if there is.
+/// The one item of this name. Of several, it is the one that is not inside another.
 fn whole_item(lines: &[&str], item: &str) -> Option<(usize, usize)> {
     let (kind, name) = item.split_once(' ')?;
     let (owner, name) = name.rsplit_once("::").unwrap_or(("", name));
-    let begins = |n: &usize| begins_item(lines[*n], kind, name) && owner_of(lines, *n) == owner;
-    let outer = |n: &usize| begins_item(lines[*n], kind, name) && indent(lines[*n]) == 0;
-    let candidates: Vec<usize> = match owner.is_empty() {
-        true if (0..lines.len()).any(|n| outer(&n)) => (0..lines.len()).filter(outer).collect(),
-        true => (0..lines.len())
-            .filter(|n| begins_item(lines[*n], kind, name))
-            .collect(),
-        false => (0..lines.len()).filter(begins).collect(),
+    let named = (0..lines.len()).filter(|n| begins_item(lines[*n], kind, name));
+    let named: Vec<usize> = named.collect();
+    let only = |is_it: &dyn Fn(&usize) -> bool| {
+        let found: Vec<usize> = named.iter().copied().filter(is_it).collect();
+        <[usize; 1]>::try_from(found).ok().map(|[first]| first)
     };
-    match candidates[..] {
-        [first] => Some((first, end_of_item(lines, first)?)),
-        _ => None,
-    }
+    let first = match owner {
+        "" => only(&|n| indent(lines[*n]) == 0).or(only(&|_| true)),
+        _ => only(&|n| owner_of(lines, *n) == owner),
+    };
+    Some((first?, end_of_item(lines, first?)?))
 }
 
 /// Does an item of this kind and name begin here, whoever may use it?
