@@ -241,6 +241,19 @@ impl Clients {
         self.clients.iter().filter(listens).count()
     }
 
+    /// Waits for a moment in which no polling client's question is on its way.
+    pub fn be_quiet(&mut self) -> io::Result<bool> {
+        let polls = |client: &&Client| match &client.errand {
+            Errand::Listen(listener) => listener.technique == Technique::Polling && !client.gone,
+            _ => false,
+        };
+        let polling = self.clients.iter().filter(polls).count();
+        // Who has had an answer waits here until it asks again.
+        self.until(Duration::from_secs(10), |clients| {
+            clients.later.len() >= polling
+        })
+    }
+
     /// Lets everyone who is to come in, come in. `false`: some did not, in time.
     pub fn all_open(&mut self) -> io::Result<bool> {
         self.until(Duration::from_secs(60), |clients| clients.opening == 0)

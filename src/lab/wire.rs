@@ -157,9 +157,12 @@ fn seconds(options: &Options) -> f64 {
 pub fn measure_one(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<One>> {
     const TOPIC: &str = "wire-one";
     clients.heads = Heads::Chromium;
+    let mut techniques: Vec<Technique> = ways.iter().map(|way| way.technique).collect();
+    techniques.dedup(); // polling is there once an interval
     let mut listening = Vec::new();
-    for way in ways.iter().filter(|way| way.interval != INTERVALS[1]) {
-        listening.push((way.technique.to_string(), clients.add(way.to(TOPIC))?));
+    for technique in techniques {
+        let client = clients.add(Listener::by(technique).to(TOPIC))?;
+        listening.push((technique.to_string(), client));
     }
     let publisher = clients.publisher_to(TOPIC)?;
     clients.all_open()?;
@@ -238,6 +241,7 @@ pub fn measure(
     let warm = Instant::now();
     pace::publish(clients, begun, late, WARM_UP + seconds, progress)?;
     clients.until(SETTLE, |_| false)?;
+    clients.be_quiet()?;
     let end = Instant::now();
     Ok(lanes
         .iter()
