@@ -299,13 +299,14 @@ fn accepted_connection(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>,
 /// Answers one request after the other, until one of both sides has had enough.
 fn answer_requests(conn: &mut Connection, routes: &[Route]) -> io::Result<()> {
     while conn.stays_open() {
-        match conn.next_request() {
-            Ok(Incoming::Request(request)) => routes::answer(routes, &request, conn)?,
+        // By reference, so that a request, which may be held for long, is on the stack only once.
+        match &conn.next_request() {
+            Ok(Incoming::Request(request)) => routes::answer(routes, request, conn)?,
             Ok(Incoming::PolicyFile) => return policy_file::answer(conn),
             Ok(Incoming::EmptyLine) => {}
             Ok(Incoming::Nothing) => return Ok(()),
-            Err(Failure::Refused(refusal)) => return conn.refuse_unread(&refusal),
-            Err(Failure::Lost(error)) => return Err(error),
+            Err(Failure::Refused(refusal)) => return conn.refuse_unread(refusal),
+            Err(Failure::Lost(error)) => return Err(error.kind().into()),
         }
     }
     Ok(())

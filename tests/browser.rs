@@ -261,6 +261,7 @@ fn an_answer_that_has_become_long_ends_and_the_page_goes_on_in_the_next() {
             "{LINES}.some((line) => line.text === 'the next answer tells this')"
         ));
         assert_eq!(page.count("ended"), 1, "{name}");
+        page.wait_count("requests", 3); // the strip is drawn a little later than the line
         assert_eq!(
             page.count("requests"),
             3,

@@ -15,6 +15,7 @@ pub mod clients;
 pub mod delay;
 pub mod growth;
 pub mod machine;
+pub mod markdown;
 pub mod one_thread;
 pub mod pace;
 pub mod plot;
@@ -65,7 +66,7 @@ pub struct Options {
     #[arg(long)]
     pub quick: bool,
 
-    /// The folder for the plots (.svg), the figures (.json) and the report of "all" (.html)
+    /// The folder for the plots (.svg), the figures (.json and .md) and the report of "all" (.html)
     #[arg(long, value_name = "FOLDER", default_value = "target/lab")]
     pub out: PathBuf,
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::machine::Machine;
+use super::markdown;
 use super::plot::{self, Plot};
 
 /// What one experiment found.
@@ -252,15 +253,19 @@ impl Findings {
         format!("{}\n\n{}\n{notes}", self.question, tables.join("\n"))
     }
 
-    /// Writes `NAME.json` and, if there is something to draw, `NAME.svg`; answers with their paths.
+    /// Writes `NAME.json`, `NAME.md` and, if there is something to draw, `NAME.svg`; answers with their paths.
     pub fn write(&self, folder: &Path, machine: &Machine) -> io::Result<Vec<PathBuf>> {
         std::fs::create_dir_all(folder)?;
-        let mut paths = vec![folder.join(format!("{}.json", self.name))];
+        let path = |ending: &str| folder.join(format!("{}.{ending}", self.name));
+        let mut paths = vec![path("json"), path("md")];
         std::fs::write(&paths[0], format!("{:#}\n", self.to_json(machine)))?;
+        std::fs::write(&paths[1], markdown::page(self, machine, &command()))?;
         if !self.plots.is_empty() {
-            let path = folder.join(format!("{}.svg", self.name));
-            std::fs::write(&path, plot::draw(&self.plots).map_err(io::Error::other)?)?;
-            paths.push(path);
+            paths.push(path("svg"));
+            std::fs::write(
+                &paths[2],
+                plot::draw(&self.plots).map_err(io::Error::other)?,
+            )?;
         }
         Ok(paths)
     }
@@ -285,6 +290,12 @@ fn figure(plot: &Plot) -> String {
     let name = escape(&plot.title);
     let picture = plot.draw().unwrap_or_default();
     format!("<figure role=\"img\" aria-label=\"{name}\">{picture}</figure>\n")
+}
+
+/// The command line that we were started with.
+fn command() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    format!("comet {}", arguments.join(" "))
 }
 
 /// All of it as one page, complete in itself. What could not be measured is named first.
