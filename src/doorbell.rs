@@ -90,15 +90,13 @@ struct Sleeper {
     due: Instant,
 }
 
-impl Sleepers {
-    /// When someone who asks now is to be rung: when its time is over, or up to a sixteenth later, at a moment
-    /// that it shares with others. Five thousand heartbeats are then sixteen times much work, and not a
-    /// little work all the time: a processor that has to be woken for each costs twice as much.
-    fn due(&self, every: Duration) -> Instant {
-        let step = (every / 16).as_micros().max(1) as u64;
-        let over = (self.started.elapsed() + every).as_micros() as u64;
-        self.started + Duration::from_micros(over.div_ceil(step) * step)
-    }
+/// When someone who asks now is to be rung: when its time is over, or up to a sixteenth later, at a moment
+/// that it shares with others. Five thousand heartbeats are then sixteen times much work, and not a
+/// little work all the time: a processor that has to be woken for each costs twice as much.
+fn due(started: Instant, every: Duration) -> Instant {
+    let step = (every / 16).as_micros().max(1) as u64;
+    let over = (started.elapsed() + every).as_micros() as u64;
+    started + Duration::from_micros(over.div_ceil(step) * step)
 }
 
 impl Doorbell {
@@ -147,7 +145,7 @@ impl Doorbell {
         // A time too far to be told (a patient debugger's) is a year.
         let year = Duration::from_secs(365 * 24 * 3600);
         let every = every.min(year);
-        let due = sleepers.due(every);
+        let due = due(sleepers.started, every);
         let sleeper = Sleeper {
             bell,
             every: every.max(Duration::from_millis(1)),
@@ -222,14 +220,10 @@ fn ring_ticks(sleepers: &mut Sleepers) {
 
 /// Rings one sleeper, and notes when it is to be rung again.
 fn ring_tick(sleepers: &mut Sleepers, key: usize) {
-    let Some(sleeper) = sleepers.by_key.get(&key) else {
-        return;
-    };
-    sleeper.bell.ring(Signal::Tick);
-    let due = sleepers.due(sleeper.every);
-    sleepers.by_time.insert((due, key));
     if let Some(sleeper) = sleepers.by_key.get_mut(&key) {
-        sleeper.due = due;
+        sleeper.bell.ring(Signal::Tick);
+        sleeper.due = due(sleepers.started, sleeper.every);
+        sleepers.by_time.insert((sleeper.due, key));
     }
 }
 

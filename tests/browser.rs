@@ -8,13 +8,15 @@ mod browser;
 mod support;
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use browser::{Page, chromium};
 use comet::server::Server;
 use comet::settings::Settings;
 use serde_json::{Map, Value, json};
-use support::{TestServer, settings, wait_until};
+use support::{Client, TestServer, settings, wait_until};
 
 /// Pages that hold a connection, so the state of the chat's lane says so.
 const HELD: [&str; 7] = [
@@ -297,6 +299,39 @@ fn a_page_that_is_left_holds_nothing_and_goes_on_when_the_reader_comes_back() {
     page.wait("location.pathname === '/websocket.html'");
     server.wait_held("websocket", 2);
     page.wait_count("deliveries", 2);
+}
+
+/// While the page is left its WebSocket's handshake is on its way: the page never hears how it ends.
+#[test]
+fn a_page_that_is_left_gives_up_a_handshake_that_is_not_answered() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    // The same port of `localhost`, but in IPv6, which the browser tries first: here nobody answers.
+    let port = server.address.port();
+    let Ok(listener) = TcpListener::bind(("::1", port)) else {
+        let _ = writeln!(std::io::stderr(), "skipped: this machine has no IPv6");
+        return;
+    };
+    listener.set_nonblocking(true).unwrap();
+    let page = chromium.open(&server, "polling.html");
+    page.js(&format!(
+        "import('/websocket.js').then(({{Socket}}) => {{
+            const socket = Object.create(Socket);
+            socket.init('ws://localhost:{port}/websocket', () => {{}});
+            addEventListener('pagehide', () => socket.stop());
+        }})"
+    ));
+    let mut accepted = None;
+    wait_until("the page asks for the upgrade", || {
+        accepted = listener.accept().ok();
+        accepted.is_some()
+    });
+    let (socket, _) = accepted.expect("a connection");
+    socket.set_nonblocking(false).unwrap();
+    let mut socket = Client::from(socket);
+    assert!(socket.read_until("\r\n\r\n").contains("websocket"));
+    page.go("growth.html");
+    assert_eq!(socket.read_to_end(), "", "the page has closed it");
 }
 
 // The chat.

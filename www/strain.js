@@ -136,6 +136,6 @@ function openOne(strain) {
 
 // The browser may keep a page that was left, for the Back button: it shall hold nothing meanwhile.
 function whenLeft(strain) {
-    window.addEventListener('pagehide', () => { for (const socket of opened(strain)) drop(strain, socket); });
+    window.addEventListener('pagehide', () => { for (const socket of strain.sockets) drop(strain, socket); });
     window.addEventListener('pageshow', (e) => { if (e.persisted) keepUp(strain); });
 }

@@ -9,6 +9,11 @@
 // and doesn't come back. The server's heartbeats are pings, and the browser
 // answers those by itself.
 
+// Is the page being left? Known before anyone who calls stop for it.
+let left = false;
+addEventListener('pagehide', () => { left = true; }, {capture: true});
+addEventListener('pageshow', () => { left = false; }, {capture: true});
+
 export const Socket = {
     init(url, callback, tell = () => {}) {
         this.url = new URL(url, location.href);
@@ -52,8 +57,9 @@ export const Socket = {
         this.callback = this.tell = () => {};
         this.socket.onclose = null;
         clearTimeout(this.timer);
-        // Closing one that isn't open yet makes the browser complain: it is closed as soon as it is.
-        if (this.socket.readyState === WebSocket.CONNECTING) this.socket.onopen = () => this.socket.close();
+        // Closing one that isn't open yet makes the browser complain: it is closed as soon as it is. But a page
+        // that is left is frozen before it could hear of that, and kept for the Back button with what it holds.
+        if (this.socket.readyState === WebSocket.CONNECTING && !left) this.socket.onopen = () => this.socket.close();
         else this.socket.close();
     },
 };
