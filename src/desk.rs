@@ -16,12 +16,15 @@ mod usage;
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use log::{debug, warn};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 use tiny_http::{Method, Request};
 
@@ -36,6 +39,9 @@ use stats::stats;
 
 /// How often the desk looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// After so many looks at which a connection waits to be accepted, tiny_http is taken to be silent for good.
+const PATIENCE: u32 = 5;
 
 /// The desk's listener, and its end.
 #[derive(Clone)]
@@ -75,11 +81,21 @@ impl Desk {
         self.stopped.load(Ordering::SeqCst)
     }
 
+    /// Does a connection wait to be accepted? Not for long, while tiny_http accepts. But its thread panics when
+    /// it can't have another one for a new connection, and tells nobody.
+    fn is_waited_for(&self) -> bool {
+        let mut listener = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        poll(&mut listener, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
     /// A tiny_http server on our listener. Its own threads have no names of their own: they inherit
     /// that of the thread which makes it.
     fn serve(&self) -> io::Result<tiny_http::Server> {
         let listener = self.listener.try_clone()?;
-        tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)
+        // Without room for its threads it does not say so, but panics.
+        let server = catch_unwind(|| tiny_http::Server::from_listener(listener, None));
+        let no_room = |_| io::Error::from(ErrorKind::WouldBlock);
+        server.map_err(no_room)?.map_err(io::Error::other)
     }
 }
 
@@ -91,7 +107,7 @@ struct Notes {
 }
 
 /// The desk's own thread. A `tiny_http::Server` ends at the first `accept` that fails (no descriptors
-/// left, say); then a new one takes its place.
+/// left, say), or falls silent at the first thread it can't have; then a new one takes its place.
 pub fn desk_thread(desk: &Desk, shared: &Shared) {
     let mut in_trouble = false;
     let mut notes = Notes::default();
@@ -112,11 +128,13 @@ pub fn desk_thread(desk: &Desk, shared: &Shared) {
 
 /// One request after the other, each answered at once, until the desk or its server ends.
 fn answer_requests(server: &tiny_http::Server, desk: &Desk, shared: &Shared, notes: &mut Notes) {
-    while !desk.is_stopped() {
+    let mut waited = 0;
+    while !desk.is_stopped() && waited < PATIENCE {
         notes.history.keep_up(shared);
         match server.recv_timeout(notes.history.until_due().min(LOOK)) {
             Ok(Some(request)) => answer(request, shared, notes),
-            Ok(None) => {}
+            Ok(None) if desk.is_waited_for() => waited += 1,
+            Ok(None) => waited = 0,
             Err(_) => return,
         }
     }

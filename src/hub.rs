@@ -28,7 +28,7 @@ pub const RING_BYTES: usize = 4 << 20;
 pub const PORTION_BYTES: usize = 128 << 10;
 /// How many events may wait in a seat's channel before its owner has to read the ring instead.
 pub const SEAT_EVENTS: usize = 32;
-/// Events that come so soon after the last one was told are a burst.
+/// Events that come so soon after their listener has looked for the last time are a burst.
 const BURST: Duration = Duration::from_millis(20);
 /// Topics that are never forgotten: the default one, and the ball game's.
 const LASTING: [&str; 2] = ["chat", "baseball"];
@@ -224,8 +224,8 @@ pub struct Seat {
     backlog: Option<News>,
     /// The id of the last event told.
     last: u64,
-    /// When that was.
-    told: Instant,
+    /// When its owner last looked for news.
+    looked: Instant,
 }
 
 /// Apart, because a channel is made on the stack before it is moved to the heap: the thread that will sleep here
@@ -257,7 +257,7 @@ fn take_seat(topic: Arc<Topic>, cursor: Cursor) -> Seat {
         missed,
         last: backlog.next,
         backlog: Some(backlog),
-        told: Instant::now(),
+        looked: Instant::now(),
     }
 }
 
@@ -271,7 +271,7 @@ impl Seat {
             missed: Arc::default(),
             backlog: None,
             last: 0,
-            told: Instant::now(),
+            looked: Instant::now(),
         }
     }
 
@@ -279,7 +279,7 @@ impl Seat {
     /// it, and what it publishes goes out in one write instead of many.
     pub fn gather(&self) {
         let mut before = 0;
-        while self.told.elapsed() < BURST && self.events.len() > before {
+        while self.looked.elapsed() < BURST && self.events.len() > before {
             before = self.events.len();
             thread::yield_now();
         }
@@ -292,7 +292,7 @@ impl Seat {
             return backlog;
         }
         let start = self.last;
-        self.told = Instant::now();
+        self.looked = Instant::now();
         let (mut events, mut bytes) = (Vec::new(), 0);
         for event in self.events.try_iter().take(SEAT_EVENTS) {
             if event.id > self.last {

@@ -63,11 +63,16 @@ fn stats_count_events_and_bytes_by_technique() {
     let request = get("/polling?since=-1");
     let mut client = server.ask(&request);
     let (head, body) = client.read_answer();
-    let polling = json(&ask(desk, "/stats").1)["techniques"]["polling"].clone();
+    let polling = || json(&ask(desk, "/stats").1)["techniques"]["polling"].clone();
+    // Bytes are counted once they are written: the answer may be here a moment earlier.
+    wait_until("its bytes are counted", || {
+        polling()["bytes_out"] == head.text.len() + body.len()
+    });
+    let polling = polling();
     assert_eq!(polling["requests"], 1);
     assert_eq!(polling["events"], 1);
+    assert_eq!(polling["writes"], 1);
     assert_eq!(polling["bytes_in"], request.len());
-    assert_eq!(polling["bytes_out"], head.text.len() + body.len());
 }
 
 #[test]

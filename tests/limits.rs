@@ -3,11 +3,13 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,6 +18,8 @@ use support::{Client, get, json, post, wait_until};
 /// A comet under a limit, and where it listens.
 struct Limited {
     child: Child,
+    /// The file that its log goes to.
+    log: PathBuf,
     address: SocketAddr,
     desk: SocketAddr,
 }
@@ -27,8 +31,13 @@ impl Limited {
             .args(ports)
             .env_remove("RUST_LOG")
             .stdin(Stdio::null());
-        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().expect("the program starts");
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("comet-limits-{}-{number}.log", std::process::id());
+        let log = std::env::temp_dir().join(name);
+        let file = File::create(&log).expect("the temporary folder can be written");
+        let logged = command.stdout(Stdio::piped()).stderr(file);
+        let mut child = logged.spawn().expect("the program starts");
         let out = BufReader::new(child.stdout.take().expect("piped"));
         let lines: Vec<String> = out
             .lines()
@@ -43,7 +52,13 @@ impl Limited {
             address: address(&lines[0]),
             desk: address(&lines[1]),
             child,
+            log,
         }
+    }
+
+    /// What it has said until now.
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("UTF-8")
     }
 
     fn hold(&self) -> Client {
@@ -61,11 +76,19 @@ impl Limited {
     /// Ends it, and answers with its log.
     fn end(mut self) -> String {
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).expect("it is running");
-        let mut log = String::new();
-        let mut stderr = self.child.stderr.take().expect("piped");
-        stderr.read_to_string(&mut log).expect("UTF-8");
-        assert!(self.child.wait().expect("it ends").success(), "{log}");
+        let ended = self.child.wait().expect("it ends");
+        let log = self.log();
+        assert!(ended.success(), "{log}");
         log
+    }
+}
+
+/// A test that fails leaves nothing running: the limit on threads counts by user.
+impl Drop for Limited {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.log);
     }
 }
 
@@ -137,6 +160,9 @@ fn the_accept_loop_survives_the_end_of_the_descriptors() {
     wait_until("some are held, and some wait", || {
         served(&mut clients) >= 40
     });
+    wait_until("no descriptor is left", || {
+        !warnings(&comet.log()).is_empty()
+    });
     assert!(served(&mut clients) < 100);
     clients.drain(..90); // room comes back
     for client in &mut clients {
@@ -191,8 +217,16 @@ fn the_accept_loop_survives_the_end_of_the_threads() {
         held >= 20 && refused >= 20 && held + refused == 100,
         "{heads:?}"
     );
-    drop(clients);
-    wait_until("room again", || comet.stats()["connections"] == 0);
+    // The desk needs threads, too: for enough of these, more than there are.
+    let mut visitors: Vec<Client> = Vec::new();
+    wait_until("the desk has lost its accepting thread", || {
+        visitors.push(Client::to(comet.desk));
+        comet.log().contains("thread desk ended")
+    });
+    drop((clients, visitors));
+    wait_until("room again, and the desk is back", || {
+        comet.stats()["connections"] == 0
+    });
     let mut client = comet.hold();
     assert_eq!(client.read_head().status, 200);
     drop(client);

@@ -138,9 +138,30 @@ struct Client {
     /// Has its first answer begun?
     open: bool,
     gone: bool,
+    /// How many of its questions have got the head of an answer, and how many the whole of it.
+    begun: u64,
+    ended: u64,
     /// The last id it knows.
     cursor: Option<u64>,
     traffic: Traffic,
+}
+
+impl Client {
+    fn is_settled(&self, heads: Heads) -> bool {
+        let Errand::Listen(listener) = &self.errand else {
+            return true;
+        };
+        let requests = self.traffic.requests;
+        let is_settled = match listener.technique {
+            Technique::Polling => self.ended == requests,
+            // A page's first question isn't held: it brings the cursor.
+            Technique::LongPolling | Technique::JsonpPolling if heads == Heads::Chromium => {
+                self.begun == requests && self.cursor.is_some()
+            }
+            _ => self.begun == requests,
+        };
+        is_settled || self.gone
+    }
 }
 
 /// All clients of one server, and what has come to them.
@@ -223,6 +244,12 @@ impl Clients {
         self.send(publisher, request.as_bytes())
     }
 
+    /// Has the server still to confirm an event?
+    pub fn is_publishing(&self) -> bool {
+        let mut clients = self.clients.iter();
+        clients.any(|client| !client.unconfirmed.is_empty())
+    }
+
     /// Has a client that listens by WebSocket say something over it.
     pub fn say(&mut self, client: usize, json: &str) -> io::Result<()> {
         self.send(client, &requests::text_frame(json))
@@ -239,6 +266,15 @@ impl Clients {
     pub fn listening(&self) -> usize {
         let listens = |client: &&Client| matches!(client.errand, Errand::Listen(_)) && !client.gone;
         self.clients.iter().filter(listens).count()
+    }
+
+    /// Waits for a moment in which everyone listens, and no answer is on its way: whoever had one has asked
+    /// again, and a polling client waits for its next turn.
+    pub fn settle(&mut self) -> io::Result<bool> {
+        self.until(Duration::from_secs(10), |clients| {
+            let mut all = clients.clients.iter();
+            all.all(|client| client.is_settled(clients.heads))
+        })
     }
 
     /// Lets everyone who is to come in, come in. `false`: some did not, in time.
@@ -317,6 +353,8 @@ impl Clients {
             unconfirmed: VecDeque::new(),
             open: false,
             gone: false,
+            begun: 0,
+            ended: 0,
             cursor: None,
             traffic: Traffic::default(),
         });
@@ -426,6 +464,8 @@ impl Clients {
     fn heard(&mut self, key: usize, seen: &Seen, at: Instant) -> io::Result<()> {
         self.let_in(key, seen, at)?;
         let client = &mut self.clients[key];
+        client.begun += u64::from(seen.status.is_some());
+        client.ended += u64::from(seen.ended);
         let arrived = seen.ids.iter().map(|&id| Arrival {
             client: key,
             id,

@@ -65,6 +65,11 @@ pub fn findings(
     notes.push(format!(
         "{messages} messages at random times; a polling client asks every so often, whether or not there is news"
     ));
+    notes.push(
+        "there is no network in these times: a real one adds half a round trip to each, and a whole one to a message that \
+         comes while a long poll's next question is on its way"
+            .to_string(),
+    );
     Ok(Findings {
         name: "delay",
         question: "A message is published. How long is it until a client has it?",

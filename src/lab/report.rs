@@ -318,7 +318,7 @@ pub fn page(all: &[Findings], failed: &[String], machine: &Machine) -> String {
 }
 
 const INTRODUCTION: &str = "What held connections cost, measured: every server ran in a process of its own, and every \
-    client of an experiment on one thread.";
+    client of an experiment on one thread. Where lines lie on each other, the one that is named last is seen.";
 
 const STYLE: &str = ":root { color-scheme: light dark }\
     body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif }\
@@ -327,6 +327,6 @@ const STYLE: &str = ":root { color-scheme: light dark }\
     td, th { padding: .2rem .6rem; border-bottom: 1px solid #8885; text-align: left; vertical-align: bottom }\
     td { white-space: nowrap } th { font-weight: 600; min-width: 3.5rem }\
     summary { font-weight: 600; margin: 1.5rem 0 .3rem } .number { text-align: right; font-variant-numeric: tabular-nums }\
-    .plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)) }\
+    .plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)) }\
     figure { margin: 0 } svg { display: block; width: 100%; max-width: 36rem; height: auto }\
     @media (prefers-color-scheme: dark) { svg { filter: invert(0.9) hue-rotate(180deg) } }";

@@ -145,7 +145,7 @@ pub fn open(clients: &mut Clients, technique: Technique, listeners: usize) -> io
         clients.listen(technique)?;
     }
     clients.all_open()?;
-    clients.until(GAP, |_| false)?; // each long poll asks once more, with a cursor
+    clients.settle()?;
     clients.publisher()
 }
 
@@ -162,6 +162,7 @@ pub fn type_lines(clients: &mut Clients, typist: usize, lines: usize) -> io::Res
         told.arrivals += arrivals;
         told.everybody.extend(took.as_ref());
         clients.until(GAP.saturating_sub(begun.elapsed()), |_| false)?;
+        clients.settle()?; // who has to, asks again
     }
     told.traffic = clients.traffic() - before;
     Ok(told)
@@ -171,7 +172,7 @@ pub fn type_lines(clients: &mut Clients, typist: usize, lines: usize) -> io::Res
 pub fn type_flurry(clients: &mut Clients, typist: usize, lines: usize) -> io::Result<Told> {
     let before = clients.traffic();
     let (arrivals, took) = tell(clients, typist, 0, lines)?;
-    clients.until(GAP, |_| false)?; // who has to, asks again
+    clients.settle()?; // who has to, asks again
     let mut everybody = Times::default();
     everybody.extend(took.as_ref());
     Ok(Told {

@@ -105,7 +105,7 @@ pub fn measure(
         tables.push(burst_table(options)?);
         progress.inc(2);
         progress.set_message("the ceiling");
-        tables.push(ceiling_table(options, &mut notes)?);
+        tables.push(ceiling_table(options, machine, &mut notes)?);
     }
     notes.extend(losses(&rows));
     Ok(Findings {
@@ -450,7 +450,11 @@ fn writes_since(subject: &Subject, before: Option<f64>) -> Option<f64> {
 }
 
 /// One connection after the other, until the server says that it is full.
-fn ceiling_table(options: &Options, notes: &mut Vec<String>) -> io::Result<Table> {
+fn ceiling_table(
+    options: &Options,
+    machine: &Machine,
+    notes: &mut Vec<String>,
+) -> io::Result<Table> {
     let mut table = Table::new(
         "The ceiling: connections are opened until one is refused",
         &[
@@ -460,9 +464,9 @@ fn ceiling_table(options: &Options, notes: &mut Vec<String>) -> io::Result<Table
             "the desk answers after ms",
         ],
     );
-    let cap = "500";
+    let cap = machine.fit(vec![500]).0[0].to_string();
     let subject = match options.quick {
-        true => Subject::comet(&["--max-connections", cap])?,
+        true => Subject::comet(&["--max-connections", &cap])?,
         false => Subject::comet(&[])?,
     };
     if options.quick {

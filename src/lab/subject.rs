@@ -87,9 +87,9 @@ impl Subject {
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        // However the lab ends, its servers end with it.
-        // SAFETY: between fork and exec this makes one system call, and touches no memory.
-        unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
+        let lab = Pid::this();
+        // SAFETY: between fork and exec this makes two system calls, and touches no memory.
+        unsafe { command.pre_exec(move || end_with(lab)) };
         let mut child = command.spawn()?;
         let process = Process::new(child.id() as i32).map_err(io::Error::other)?;
         let addresses = child
@@ -156,6 +156,15 @@ impl Subject {
         let pid = Pid::from_raw(self.process.pid());
         let time = clock_getcpuclockid(pid).and_then(clock_gettime);
         time.map_or(Duration::ZERO, Duration::from)
+    }
+}
+
+/// However the lab ends, its servers end with it.
+fn end_with(lab: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    match Pid::parent() == lab {
+        true => Ok(()),
+        false => Err(io::ErrorKind::Interrupted.into()), // it has ended already
     }
 }
 

@@ -24,12 +24,13 @@ use crate::event::Event;
 
 /// The article's intervals: that of its code, and that of its ball game.
 const INTERVALS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(5)];
-/// Enough for whoever has had an answer to ask again.
-const SETTLE: Duration = Duration::from_millis(200);
 /// What a polling client got when it had just begun to ask says little: there was nothing old to get.
 const WARM_UP: f64 = 5.0;
 /// How long a message may take before it is taken for lost.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The topic in which one message is looked at by itself.
+const ONE: &str = "wire-one";
 
 /// How much is going on in a topic.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -155,15 +156,10 @@ fn seconds(options: &Options) -> f64 {
 
 /// One message to one client each, and one said by each of the two ways.
 pub fn measure_one(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<One>> {
-    const TOPIC: &str = "wire-one";
     clients.heads = Heads::Chromium;
-    let mut listening = Vec::new();
-    for way in ways.iter().filter(|way| way.interval != INTERVALS[1]) {
-        listening.push((way.technique.to_string(), clients.add(way.to(TOPIC))?));
-    }
-    let publisher = clients.publisher_to(TOPIC)?;
-    clients.all_open()?;
-    clients.until(SETTLE, |_| false)?;
+    let listening = open_one(clients, ways)?;
+    let publisher = clients.publisher_to(ONE)?;
+    clients.settle()?;
     let before: Vec<Traffic> = listening
         .iter()
         .map(|(_, client)| clients.traffic_of(*client))
@@ -172,36 +168,54 @@ pub fn measure_one(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<O
     clients.until(PATIENCE, |clients| {
         clients.arrivals.len() >= listening.len() && !clients.published.is_empty()
     })?;
-    clients.until(SETTLE, |_| false)?;
-    let message_bytes = event_bytes(clients, publisher, TOPIC);
-    let told = listening.iter().zip(before);
-    let mut ones: Vec<One> = told
-        .map(|((name, client), before)| One {
-            name: name.clone(),
+    clients.settle()?;
+    let message_bytes = event_bytes(clients, publisher);
+    let mut ones = Vec::new();
+    for ((technique, client), before) in listening.iter().zip(before) {
+        ones.push(One {
+            name: technique.to_string(),
             traffic: clients.traffic_of(*client) - before,
             message_bytes,
-        })
-        .collect();
-    ones.push(One {
-        name: "to say one: POST".to_string(),
-        traffic: clients.traffic_of(publisher),
-        message_bytes: pace::message(0).len() as u64,
-    });
-    if let Some((_, client)) = listening.iter().find(|(name, _)| name == "websocket") {
-        ones.push(say_one(clients, *client)?);
+        });
     }
+    ones.extend(say_one(clients, publisher, &listening)?);
     Ok(ones)
 }
 
-/// What a WebSocket says goes up in a frame, and nothing comes back for it.
-fn say_one(clients: &mut Clients, client: usize) -> io::Result<One> {
-    let before = clients.traffic_of(client);
-    clients.say(client, &pace::message(1))?;
-    Ok(One {
-        name: "to say one: websocket".to_string(),
-        traffic: clients.traffic_of(client) - before,
-        message_bytes: pace::message(1).len() as u64,
-    })
+/// A client of each technique.
+fn open_one(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<(Technique, usize)>> {
+    let mut techniques: Vec<Technique> = ways.iter().map(|way| way.technique).collect();
+    techniques.dedup(); // polling is there once an interval
+    let mut listening = Vec::new();
+    for technique in techniques {
+        let client = clients.add(Listener::by(technique).to(ONE))?;
+        listening.push((technique, client));
+    }
+    clients.all_open()?;
+    Ok(listening)
+}
+
+/// What the publisher said, in its POST; and what a WebSocket says: a frame goes up, and nothing comes
+/// back for it.
+fn say_one(
+    clients: &mut Clients,
+    publisher: usize,
+    listening: &[(Technique, usize)],
+) -> io::Result<Vec<One>> {
+    let text = pace::message(1);
+    let said = |by: &str, traffic: Traffic| One {
+        name: format!("to say one: {by}"),
+        traffic,
+        message_bytes: text.len() as u64,
+    };
+    let mut ones = vec![said("POST", clients.traffic_of(publisher))];
+    let mut listening = listening.iter();
+    if let Some(&(_, client)) = listening.find(|(by, _)| *by == Technique::Websocket) {
+        let before = clients.traffic_of(client);
+        clients.say(client, &text)?;
+        ones.push(said("websocket", clients.traffic_of(client) - before));
+    }
+    Ok(ones)
 }
 
 /// A client of one technique that listens to the topic of one rate.
@@ -237,7 +251,7 @@ pub fn measure(
     }
     let warm = Instant::now();
     pace::publish(clients, begun, late, WARM_UP + seconds, progress)?;
-    clients.until(SETTLE, |_| false)?;
+    hear_the_last(clients, &lanes)?;
     let end = Instant::now();
     Ok(lanes
         .iter()
@@ -262,11 +276,31 @@ fn open(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<Lane>> {
         }
     }
     clients.all_open()?;
-    clients.until(SETTLE, |_| false)?;
+    clients.settle()?;
     for lane in &mut lanes {
         lane.opened = clients.traffic_of(lane.client);
     }
     Ok(lanes)
+}
+
+/// Waits until those who are told at once have been told, and nothing is on its way.
+fn hear_the_last(clients: &mut Clients, lanes: &[Lane]) -> io::Result<()> {
+    let held = |lane: &&Lane| lane.listener.technique != Technique::Polling;
+    let held: HashSet<usize> = lanes.iter().filter(held).map(|lane| lane.client).collect();
+    let told = lanes.iter().filter(|lane| held.contains(&lane.client));
+    let listeners = |publisher| {
+        told.clone()
+            .filter(|lane| lane.publisher == publisher)
+            .count()
+    };
+    clients.until(PATIENCE, |clients| {
+        let published = clients.published.iter();
+        let wanted: usize = published.map(|event| listeners(event.publisher)).sum();
+        let arrivals = clients.arrivals.iter();
+        let came = arrivals.filter(|arrival| held.contains(&arrival.client));
+        !clients.is_publishing() && came.count() >= wanted
+    })?;
+    clients.settle().map(|_| ())
 }
 
 /// Who says something when, before and after the measurement begins.
@@ -308,12 +342,12 @@ fn row(clients: &Clients, lane: &Lane, measured: Range<Instant>) -> Row {
 }
 
 /// How long an event's JSON is: all messages of a publisher are of one length, and so are their ids.
-fn event_bytes(clients: &Clients, publisher: usize, topic: &str) -> u64 {
+fn event_bytes(clients: &Clients, publisher: usize) -> u64 {
     let mut published = clients.published.iter();
     let first = published.find(|event| event.publisher == publisher);
     let data: Value = serde_json::from_str(&pace::message(0)).unwrap_or_default();
     first.map_or(0, |event| {
-        Event::new(event.id, topic, &data).json.len() as u64
+        Event::new(event.id, ONE, &data).json.len() as u64
     })
 }
 

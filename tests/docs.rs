@@ -1,0 +1,342 @@
+//! The documents: what they quote is what the source says, what they tell to type does what they say,
+//! the two languages say the same, and links lead somewhere.
+//!
+//! `UPDATE_DOCS=1 cargo test --test docs` takes the quotes from the sources anew, and takes note in
+//! docs/translations.lock that both languages of each section say the same.
+
+#[path = "docs/console.rs"]
+mod console;
+#[path = "docs/links.rs"]
+mod links;
+#[path = "docs/markdown.rs"]
+mod markdown;
+#[path = "docs/pairs.rs"]
+mod pairs;
+#[path = "docs/quotes.rs"]
+mod quotes;
+mod support;
+
+use std::io::Write;
+use std::sync::Once;
+use std::thread;
+
+use comet::routes::ROUTES;
+use markdown::{Document, root};
+use pairs::Pair;
+
+/// The maps: chapter, module, page, test.
+const MAPS: [&str; 2] = ["docs/README.md", "docs/README.ko.md"];
+
+/// The anchors of a chapter's parts.
+#[rustfmt::skip]
+const PARTS: [&str; 8] = ["idea", "wire", "client", "server", "thread", "wild", "errata", "next"];
+
+fn is_updating() -> bool {
+    std::env::var_os("UPDATE_DOCS").is_some()
+}
+
+fn assert_none(wrong: Vec<String>) {
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n\n"));
+}
+
+/// All documents, their quotes taken anew first if that was asked for.
+fn documents() -> Vec<Document> {
+    static MENDED: Once = Once::new();
+    if is_updating() {
+        MENDED.call_once(mend_quotes);
+    }
+    Document::all()
+}
+
+fn mend_quotes() {
+    for document in Document::all() {
+        let updated = quotes::updated(&document);
+        if updated != document.text {
+            write(&document.path, &updated);
+        }
+    }
+}
+
+/// What is wrong with any document, as one test sees it. Those that run commands mostly wait.
+fn everywhere(check: fn(&Document) -> Vec<String>) -> Vec<String> {
+    let documents = documents();
+    thread::scope(|scope| {
+        let checks = documents
+            .iter()
+            .map(|document| scope.spawn(move || check(document)));
+        let checks: Vec<_> = checks.collect();
+        let wrong = checks
+            .into_iter()
+            .map(|checked| checked.join().expect("it was checked"));
+        wrong.flatten().collect()
+    })
+}
+
+fn write(path: &str, text: &str) {
+    std::fs::write(root().join(path), text).expect("it can be written");
+}
+
+#[test]
+fn what_is_quoted_is_what_the_source_says() {
+    assert_none(everywhere(quotes::check));
+}
+
+#[test]
+fn what_a_reader_is_told_to_type_does_what_is_said() {
+    if !support::has("curl", "apt-get install curl") {
+        return;
+    }
+    assert_none(everywhere(console::check));
+}
+
+#[test]
+fn both_languages_have_the_same_shape() {
+    let pairs = Pair::all(documents());
+    assert_none(pairs.iter().flat_map(Pair::differences).collect());
+}
+
+#[test]
+fn neither_language_changes_alone() {
+    let pairs = Pair::all(documents());
+    let lock = std::fs::read_to_string(root().join(pairs::LOCK)).unwrap_or_default();
+    let changes: Vec<String> = pairs.iter().flat_map(|pair| pair.changes(&lock)).collect();
+    if is_updating() {
+        take_note(&changes);
+        return write(pairs::LOCK, &pairs::lock(&pairs));
+    }
+    assert_none(changes);
+    assert_eq!(lock, pairs::lock(&pairs), "{} knows of others", pairs::LOCK);
+}
+
+/// Never in silence: not println!, which a passing test keeps to itself.
+fn take_note(changes: &[String]) {
+    for change in changes {
+        let _ = writeln!(std::io::stderr(), "taken note of: {change}");
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    assert_none(everywhere(links::check));
+}
+
+/// Each technique has a row in both maps: its chapter, module, script and test; and the chapter quotes
+/// the module and the script.
+#[test]
+fn each_technique_has_its_chapter_module_page_and_test() {
+    let techniques = ROUTES
+        .iter()
+        .filter(|route| route.source.starts_with("techniques/"));
+    let rows = techniques.flat_map(|route| MAPS.map(|map| (map, route.name)));
+    assert_none(
+        rows.filter_map(|(map, name)| missing_in_map(&Document::read(map), name))
+            .collect(),
+    );
+}
+
+/// What the map has not, of what belongs to a technique.
+fn missing_in_map(map: &Document, name: &str) -> Option<String> {
+    let module = format!("src/techniques/{name}.rs");
+    let script = format!("www/{name}.js");
+    let Some(row) = row_of(map, &module) else {
+        return Some(format!(
+            "{}: no row of the table links to ../{module}",
+            map.path
+        ));
+    };
+    let links = Document::made_up(&map.path, row).links();
+    let test = format!("tests/{name}.rs");
+    let missing = [&script, &test]
+        .into_iter()
+        .find(|file| !links.contains(&format!("../{file}")));
+    if let Some(file) = missing {
+        return Some(format!(
+            "{}: the row of {name} has no link to ../{file}",
+            map.path
+        ));
+    }
+    match links.iter().find(|link| link.ends_with(".md")) {
+        Some(chapter) => missing_in_chapter(
+            &Document::read(&format!("docs/{chapter}")),
+            &[module, script],
+        ),
+        None => Some(format!("{}: the row of {name} has no chapter", map.path)),
+    }
+}
+
+/// A chapter has its parts, and quotes something from each file that it is about.
+fn missing_in_chapter(chapter: &Document, files: &[String]) -> Option<String> {
+    let anchors = chapter.anchors();
+    if !PARTS.iter().eq(anchors
+        .iter()
+        .filter(|anchor| PARTS.contains(&anchor.as_str())))
+    {
+        return Some(format!(
+            "{} has not the parts {PARTS:?}, in this order",
+            chapter.path
+        ));
+    }
+    let marks: Vec<String> = chapter
+        .blocks()
+        .into_iter()
+        .filter_map(|block| block.mark)
+        .collect();
+    let is_quoted = |file: &String| {
+        let start = format!("quote: {file} ");
+        marks.iter().any(|mark| mark.starts_with(&start))
+    };
+    let file = files.iter().find(|file| !is_quoted(file))?;
+    Some(format!("{} quotes nothing from {file}", chapter.path))
+}
+
+/// The row of a table that links to this file.
+fn row_of<'a>(map: &'a Document, file: &str) -> Option<&'a str> {
+    let mut rows = map.text.lines().filter(|line| line.starts_with('|'));
+    rows.find(|row| row.contains(&format!("(../{file})")))
+}
+
+/// Each of these nets holds: one small thing wrong, and it says so.
+mod nets {
+    use super::*;
+
+    const QUOTE: &str = "\
+<!-- quote: src/event.rs fn gap_json -->
+```rust
+pub fn gap_json(next: u64) -> String {
+    format!(r#\"{{\"gap\":true,\"next\":{next}}}\"#)
+}
+```
+";
+
+    fn document(text: &str) -> Document {
+        Document::made_up("docs/made-up.md", text)
+    }
+
+    fn pair(english: &str, korean: &str) -> Pair {
+        Pair {
+            english: document(english),
+            korean: Document::made_up("docs/made-up.ko.md", korean),
+        }
+    }
+
+    /// One complaint, which says so.
+    fn assert_says(wrong: &[String], what: &str) {
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].contains(what), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_changed_quote_is_told_and_mended() {
+        assert_none(quotes::check(&document(QUOTE)));
+        let changed = document(&QUOTE.replace("u64", "u32"));
+        assert_says(&quotes::check(&changed), "UPDATE_DOCS=1");
+        assert_eq!(quotes::updated(&changed), QUOTE);
+    }
+
+    #[test]
+    fn a_quote_of_nothing_is_told() {
+        let renamed = document(&QUOTE.replace("fn gap_json -->", "fn gap -->"));
+        assert_says(&quotes::check(&renamed), "no one fn gap in src/event.rs");
+        let unmarked = document("```js\nlet x;\n```\n");
+        assert_says(&quotes::check(&unmarked), "say where it comes from");
+    }
+
+    #[test]
+    fn methods_constants_inner_functions_and_parts_can_be_quoted() {
+        for (what, line) in [
+            (
+                "src/event.rs fn News::is_empty",
+                "pub fn is_empty(&self) -> bool {",
+            ),
+            (
+                "www/xhr_streaming.js const LIMIT",
+                "const LIMIT = 1024 * 1024; // bytes",
+            ),
+            ("www/long_polling.js function ask", "function ask() {"),
+            (
+                "src/event.rs from \"unix_time() ->\" to \"now()\"",
+                "pub fn unix_time() -> Duration {",
+            ),
+        ] {
+            let quote = document(&format!("<!-- quote: {what} -->\n```\n```\n"));
+            let quoted = quotes::updated(&quote);
+            assert_eq!(quoted.lines().nth(2), Some(line), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_changed_korean_heading_anchor_block_or_link_is_told() {
+        let english = "# A\n\n<a id=\"b\"></a>\n## B\n\n[c](polling.md)\n\n```text\nd\n```\n";
+        let korean = "# 가\n\n<a id=\"b\"></a>\n## 나\n\n[다](polling.ko.md)\n\n```text\nd\n```\n";
+        assert_none(pair(english, korean).differences());
+        for (from, to, what) in [
+            ("## 나", "### 나", "heading levels differ"),
+            ("\"b\"", "\"c\"", "anchors differ"),
+            ("\nd\n", "\ne\n", "code blocks differ"),
+            ("polling.ko", "errata.ko", "links differ"),
+        ] {
+            let changed = korean.replace(from, to);
+            assert_says(&pair(english, &changed).differences(), what);
+        }
+    }
+
+    #[test]
+    fn a_section_that_changes_alone_is_told() {
+        let lock = pairs::lock(&[pair("# A\n\none\n", "# 가\n\n하나\n")]);
+        assert_none(pair("# A\n\none\n", "# 가\n\n하나\n").changes(&lock));
+        for (english, korean, what) in [
+            (
+                "# A\n\ntwo\n",
+                "# 가\n\n하나\n",
+                "the English changed, the Korean did not",
+            ),
+            (
+                "# A\n\none\n",
+                "# 나\n\n하나\n",
+                "the Korean changed, the English did not",
+            ),
+            ("# A\n\ntwo\n", "# 가\n\n둘\n", "both changed"),
+        ] {
+            assert_says(&pair(english, korean).changes(&lock), what);
+        }
+        assert_says(&pair("# A\n", "# 가\n").changes(""), "is new");
+    }
+
+    #[test]
+    fn another_output_is_told() {
+        if !support::has("curl", "apt-get install curl") {
+            return;
+        }
+        let right = "```console\n$ curl -s 127.0.0.1:8081/healthz\n[…]ok[…]\n```\n";
+        assert_none(console::check(&document(right)));
+        let wrong = console::check(&document(&right.replace("]ok[", "]ill[")));
+        assert_says(&wrong, "docs/made-up.md:2: curl");
+        let forbidden = document("```console\n$ ls\n[…]\n```\n");
+        assert_says(&console::check(&forbidden), "not run: why");
+    }
+
+    #[test]
+    fn a_dead_link_is_told() {
+        assert_none(links::check(&document(
+            "# The way\n[a](#the-way) [b](promises.md) `[c](x)`\n",
+        )));
+        for (link, why) in [
+            ("nowhere.md", "there is no docs/nowhere.md"),
+            ("#nowhere", "there is no #nowhere"),
+            ("promises.md#nowhere", "there is no #nowhere"),
+            ("../../elsewhere", "outside the repository"),
+            ("images/none.png", "there is no docs/images/none.png"),
+        ] {
+            assert_says(&links::check(&document(&format!("[x]({link})"))), why);
+        }
+    }
+
+    #[test]
+    fn a_technique_without_a_row_is_told() {
+        let missing = missing_in_map(&document("| no | table |\n"), "polling");
+        assert_says(
+            &missing.into_iter().collect::<Vec<_>>(),
+            "no row of the table",
+        );
+    }
+}
