@@ -1,0 +1,249 @@
+//! The debugger walks of `docs/debug/` are typed into a real debugger, as a reader types them, and what it
+//! says is held against what the page says.
+//!
+//! A page's blocks are run in their order. `gdb`: typed in the first terminal, the debugger's; `text`: seen there.
+//! `sh`: typed in the second terminal; a block of any other language (`json`, `http`, …): seen there. Each
+//! line of what is seen must come, whole, after the one before; `[…]` stands for what varies.
+
+mod support;
+#[path = "support/terminal.rs"]
+mod terminal;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use terminal::Terminal;
+
+/// Takes each command as it is typed: a file of commands could not wait for the second terminal.
+const TYPED: &str =
+    "python import sys; [gdb.execute(line) for line in iter(sys.stdin.readline, '')]";
+/// The ports that the pages name.
+const PORTS: [&str; 3] = ["8080", "9090", "8081"];
+
+#[test]
+fn connection() {
+    replay("connection");
+}
+
+#[test]
+fn polling() {
+    replay("polling");
+}
+
+#[test]
+fn long_polling() {
+    replay("long-polling");
+}
+
+#[test]
+fn xhr_streaming() {
+    replay("xhr-streaming");
+}
+
+#[test]
+fn forever_frame() {
+    replay("forever-frame");
+}
+
+#[test]
+fn multipart_streaming() {
+    replay("multipart-streaming");
+}
+
+#[test]
+fn jsonp_polling() {
+    replay("jsonp-polling");
+}
+
+#[test]
+fn event_source() {
+    replay("event-source");
+}
+
+#[test]
+fn websocket() {
+    replay("websocket");
+}
+
+#[test]
+fn every_walk_is_replayed() {
+    let tests = include_str!("walks.rs");
+    for name in walks() {
+        let replayed = tests.contains(&format!("replay(\"{name}\")"));
+        assert!(replayed, "no test replays docs/debug/{name}.md");
+    }
+}
+
+#[test]
+fn both_languages_have_the_same_blocks_anchors_and_headings() {
+    for name in walks().into_iter().chain(["README".to_string()]) {
+        let (english, korean) = (page(&name), page(&format!("{name}.ko")));
+        assert_eq!(blocks(&english), blocks(&korean), "{name}");
+        assert_eq!(skeleton(&english), skeleton(&korean), "{name}");
+    }
+}
+
+/// The same stops for VS Code.
+#[test]
+fn launch_json_names_the_functions_of_each_walk() {
+    let launch = support::json(include_str!("../.vscode/launch.json"));
+    for name in walks() {
+        let configurations = launch["configurations"].as_array().expect("a list");
+        let mut configurations = configurations.iter();
+        let walk = configurations.find(|one| one["name"] == format!("walk: {name}"));
+        let commands = walk.map(|walk| walk["preRunCommands"].clone());
+        let stops: Vec<String> = stops(&page(&name))
+            .map(|stop| format!("breakpoint set --name {stop}"))
+            .collect();
+        assert_eq!(commands, Some(stops.into()), "{name}");
+    }
+}
+
+/// The functions that a walk stops at, each once.
+fn stops(page: &str) -> impl Iterator<Item = &str> {
+    let mut seen = Vec::new();
+    let set = page
+        .lines()
+        .filter_map(|line| line.trim_start_matches('t').strip_prefix("break "));
+    let functions = set.filter_map(|set| set.split(' ').next());
+    functions.filter(move |stop| {
+        let new = !seen.contains(stop);
+        seen.push(*stop);
+        new
+    })
+}
+
+/// Every page in `docs/debug/` but the first, in English.
+fn walks() -> Vec<String> {
+    let files = fs::read_dir(folder()).expect("docs/debug is there");
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let names = names.filter_map(|name| name.strip_suffix(".md").map(String::from));
+    let walks = names.filter(|name| !name.ends_with(".ko") && name != "README");
+    walks.collect()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/debug")
+}
+
+fn page(name: &str) -> String {
+    let path = folder().join(format!("{name}.md"));
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Headings by their level, anchors, and where links lead, but for the language.
+fn skeleton(page: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in page.lines().skip(3) {
+        let level = line.len() - line.trim_start_matches('#').len();
+        if line.starts_with("<a id=") {
+            found.push(line.to_string());
+        } else if level > 0 && !line.starts_with("#!") {
+            found.push("#".repeat(level));
+        }
+        let targets = line.split("](").skip(1);
+        let targets = targets.filter_map(|rest| rest.split_once(')'));
+        found.extend(targets.map(|(target, _)| target.replace(".ko.md", ".md")));
+    }
+    found
+}
+
+/// The language and the lines of each fenced block.
+fn blocks(page: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut inside = false;
+    for line in page.lines() {
+        match line.strip_prefix("```") {
+            Some(language) if !inside => blocks.push((language, Vec::new())),
+            None if inside => blocks.last_mut().unwrap().1.push(line),
+            _ => {}
+        }
+        inside ^= line.starts_with("```");
+    }
+    blocks
+}
+
+/// Types a page into two terminals, and looks for all that it says is seen.
+fn replay(name: &str) {
+    if !support::has("rust-gdb", "apt-get install gdb") {
+        return;
+    }
+    let ports = free_ports();
+    let page = with_ports(&page(name), &ports);
+    let (mut gdb, mut shell) = (debugger(&ports), second_terminal());
+    for (language, lines) in blocks(&page) {
+        match language {
+            "gdb" => gdb.enter(&lines),
+            "text" => gdb.see(&lines),
+            "sh" => {
+                support::wait_until("the server is idle", || gdb.is_child_asleep());
+                shell.enter(&lines);
+            }
+            _ => shell.see(&lines),
+        }
+    }
+    check_breakpoints(&gdb.end());
+}
+
+/// Each breakpoint was found, and stopped at; and each value of ours was there.
+fn check_breakpoints(said: &str) {
+    let ours = |line: &&str| line.contains(" at src/") || line.starts_with('$');
+    let hidden = said
+        .lines()
+        .filter(ours)
+        .find(|line| line.contains("optimized out"));
+    assert_eq!(hidden, None, "{said}");
+    for bad in ["Error while", "pending", "internal-error"] {
+        assert!(!said.contains(bad), "{bad}: {said}");
+    }
+    let numbers = said.lines().filter_map(breakpoint_set);
+    let never_hit = |number: &&str| {
+        let hit = |end| said.contains(&format!("reakpoint {number}{end}"));
+        !hit(", ") && !hit(".1, ") && !hit(".2, ")
+    };
+    assert_eq!(numbers.clone().find(never_hit), None, "never hit: {said}");
+    assert!(numbers.count() > 0, "no breakpoint: {said}");
+}
+
+/// The number of the breakpoint that this line says has been set.
+fn breakpoint_set(line: &str) -> Option<&str> {
+    let (set, _) = line.split_once(" at 0x")?;
+    set.trim_start_matches("Temporary b")
+        .trim_start_matches('B')
+        .strip_prefix("reakpoint ")
+}
+
+fn free_ports() -> Vec<String> {
+    let listeners = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let ports = listeners.iter().map(|one| one.local_addr().unwrap().port());
+    ports.map(|port| port.to_string()).collect()
+}
+
+fn with_ports(page: &str, ports: &[String]) -> String {
+    let pairs = PORTS.iter().zip(ports);
+    pairs.fold(page.to_string(), |page, (named, free)| {
+        page.replace(named, free)
+    })
+}
+
+/// The first terminal: the debugger, as `docs/debug/README.md` starts it, but on ports that are free.
+fn debugger(ports: &[String]) -> Terminal {
+    let address = |port: &String| format!("127.0.0.1:{port}");
+    let mut command = Command::new("rust-gdb");
+    command
+        .env_remove("DEBUGINFOD_URLS")
+        .env("RUST_LOG", "warn");
+    command.args(["--batch", "-nx", "-ex", "set breakpoint pending off"]);
+    command.args(["-ex", TYPED, "--args", env!("CARGO_BIN_EXE_comet")]);
+    for port in &ports[..2] {
+        command.args(["--listen", &address(port)]);
+    }
+    command.args(["--desk", &address(&ports[2]), "--patience", "3600"]);
+    Terminal::open(command)
+}
+
+fn second_terminal() -> Terminal {
+    Terminal::open(Command::new("sh"))
+}
