@@ -86,7 +86,12 @@ fn what_a_reader_is_told_to_type_does_what_is_said() {
     if !support::has("curl", "apt-get install curl") {
         return;
     }
-    assert_none(everywhere(console::check));
+    assert_none(everywhere(|document| {
+        match document.path.starts_with("docs/exercises/") {
+            true => Vec::new(), // tests/exercises.rs types those, each in its own branch
+            false => console::check(document),
+        }
+    }));
 }
 
 #[test]
