@@ -76,15 +76,6 @@ fn every_walk_is_replayed() {
     }
 }
 
-#[test]
-fn both_languages_have_the_same_blocks_anchors_and_headings() {
-    for name in walks().into_iter().chain(["README".to_string()]) {
-        let (english, korean) = (page(&name), page(&format!("{name}.ko")));
-        assert_eq!(blocks(&english), blocks(&korean), "{name}");
-        assert_eq!(skeleton(&english), skeleton(&korean), "{name}");
-    }
-}
-
 /// The same stops for VS Code.
 #[test]
 fn launch_json_names_the_functions_of_each_walk() {
@@ -131,23 +122,6 @@ fn folder() -> PathBuf {
 fn page(name: &str) -> String {
     let path = folder().join(format!("{name}.md"));
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Headings by their level, anchors, and where links lead, but for the language.
-fn skeleton(page: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for line in page.lines().skip(3) {
-        let level = line.len() - line.trim_start_matches('#').len();
-        if line.starts_with("<a id=") {
-            found.push(line.to_string());
-        } else if level > 0 && !line.starts_with("#!") {
-            found.push("#".repeat(level));
-        }
-        let targets = line.split("](").skip(1);
-        let targets = targets.filter_map(|rest| rest.split_once(')'));
-        found.extend(targets.map(|(target, _)| target.replace(".ko.md", ".md")));
-    }
-    found
 }
 
 /// The language and the lines of each fenced block.
