@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::markdown::{Block, Document};
@@ -21,10 +22,10 @@ pub struct Comet {
 }
 
 impl Comet {
-    pub fn start() -> Comet {
+    pub fn start(program: &Path) -> Comet {
         let free = "127.0.0.1:0";
         let arguments = ["--listen", free, "--listen", free, "--desk", free];
-        let mut child = Command::new(env!("CARGO_BIN_EXE_comet"))
+        let mut child = Command::new(program)
             .args(arguments)
             .env("RUST_LOG", "error")
             .stdout(Stdio::piped())
@@ -40,13 +41,17 @@ impl Comet {
     }
 
     /// Runs one command to its end, or starts it if it ends with `&`. Answers what it printed.
-    fn run(&mut self, command: &str) -> String {
+    pub fn run(&mut self, command: &str) -> String {
+        let printed = self.run_on_our_ports(&self.on_our_ports(command));
+        self.on_their_ports(&printed)
+    }
+
+    fn run_on_our_ports(&mut self, command: &str) -> String {
         if command == "wait" {
             return self.background.drain(..).map(printed).collect();
         }
-        let command = self.on_our_ports(command);
         let Some(command) = command.strip_suffix('&') else {
-            return printed(shell(&command));
+            return printed(shell(command));
         };
         let held = self.held();
         self.background.push(shell(command));
@@ -122,31 +127,33 @@ fn is_run(block: &Block) -> bool {
     block.language == "console" && !mark.starts_with("not run: ")
 }
 
+/// What a document tells to type, from its beginning to its end.
+pub fn steps(document: &Document) -> Vec<Step> {
+    let blocks = document.blocks();
+    let run = blocks.iter().filter(|block| is_run(block));
+    run.flat_map(steps_of_block).collect()
+}
+
 /// Runs the document from beginning to end. Answers what came out otherwise than it says.
 pub fn check(document: &Document) -> Vec<String> {
-    let blocks = document.blocks();
-    let steps: Vec<Step> = blocks
-        .iter()
-        .filter(|block| is_run(block))
-        .flat_map(steps)
-        .collect();
+    let steps = steps(document);
     if steps.is_empty() {
         return Vec::new();
     }
-    let mut comet = Comet::start();
+    let mut comet = Comet::start(Path::new(env!("CARGO_BIN_EXE_comet")));
     let wrong = steps.iter().map(|step| wrong(document, step, &mut comet));
     wrong.flatten().collect()
 }
 
 /// One command, and the lines that should follow.
-struct Step {
-    line: usize,
-    command: String,
-    expected: Vec<String>,
+pub struct Step {
+    pub line: usize,
+    pub command: String,
+    pub expected: Vec<String>,
 }
 
 /// A line that begins with `$ ` is a command; one that ends with `\` goes on in the next.
-fn steps(block: &Block) -> Vec<Step> {
+fn steps_of_block(block: &Block) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for (n, text) in block.text.lines().enumerate() {
         let line = block.first + 1 + n;
@@ -174,18 +181,21 @@ fn wrong(document: &Document, step: &Step, comet: &mut Comet) -> Option<String> 
             "{place}\nonly curl and wait are run: mark the block with <!-- not run: why -->"
         ));
     }
-    let output = comet.run(&step.command);
-    let output = comet.on_their_ports(&output);
-    let came: Vec<&str> = output.trim_end().lines().collect();
-    let expected = step.expected.join("\n");
-    let expected: Vec<&str> = expected.trim_end().lines().collect();
-    (!fits(&expected, &came)).then(|| {
-        format!(
-            "{place}\nprints\n{}\nand the document says\n{}",
-            came.join("\n"),
-            expected.join("\n")
-        )
-    })
+    step.differs(&comet.run(&step.command))
+        .map(|how| format!("{place}\n{how}"))
+}
+
+impl Step {
+    /// How this output is otherwise than the document says.
+    pub fn differs(&self, output: &str) -> Option<String> {
+        let came: Vec<&str> = output.trim_end().lines().collect();
+        let expected = self.expected.join("\n");
+        let lines: Vec<&str> = expected.trim_end().lines().collect();
+        (!fits(&lines, &came)).then(|| {
+            let came = came.join("\n");
+            format!("prints\n{came}\nand the document says\n{expected}")
+        })
+    }
 }
 
 /// Do these lines say what is expected? A line that is only `[…]` stands for any number of lines.
