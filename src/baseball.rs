@@ -10,6 +10,8 @@
 //! - the play that makes the third out shows three outs and the runners who are left on base; they
 //!   go with the `change` that follows. Only `final` may show three outs once more;
 //! - `change` is already the new half: nobody out, its first batter, a 0 in the line.
+//!
+//! Chapter: [Polling](../../../../docs/polling.md).
 
 mod bases;
 mod commentary;

@@ -1,4 +1,6 @@
 //! What the machine has room for: the server knows its ceiling before it hits it.
+//!
+//! Chapter: [Why threads strain](../../../../docs/strain.md).
 
 use procfs::process::Process;
 use procfs::sys::{kernel, vm};

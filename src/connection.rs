@@ -1,4 +1,6 @@
 //! What a technique holds: the connection's socket, `wait()`, and the ways to write.
+//!
+//! Chapter: [Why threads strain](../../../../docs/strain.md).
 
 use std::ffi::CString;
 use std::io::{self, ErrorKind, Read, Write};

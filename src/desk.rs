@@ -7,6 +7,8 @@
 //! Why `tiny_http` serves here and not at the public door: it spends two threads on a held
 //! connection, ends its accept loop at the first error, and can't tell that a client has left. None
 //! of that matters where every answer is short, and every connection ends with its answer.
+//!
+//! Chapter: [Why threads strain](../../../../docs/strain.md).
 
 pub mod census;
 pub mod history;

@@ -3,6 +3,8 @@
 //!
 //! Without it, a thread asleep on its hub channel could not hear its client hang up. That this one
 //! thread watches ten thousand sockets is worth a thought: it could also have served them.
+//!
+//! Chapter: [Why threads strain](../../../../docs/strain.md).
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;

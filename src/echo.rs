@@ -1,4 +1,6 @@
 //! `/echo`: every WebSocket message back as it came, text or binary.
+//!
+//! Chapter: [WebSocket](../../../../docs/websocket.md).
 
 use std::io;
 

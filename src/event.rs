@@ -1,4 +1,6 @@
 //! What travels: one event, and the news a client gets (some events, or word of a gap).
+//!
+//! Chapter: [Long polling](../../../../docs/long-polling.md).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

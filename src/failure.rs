@@ -1,4 +1,6 @@
 //! Why a request does not get what it asked for.
+//!
+//! Chapter: [Bad input](../../../../docs/bad-input.md).
 
 use std::io;
 

@@ -3,6 +3,8 @@
 //! The vocabulary is `tiny_http`'s: its `Method`, `Header`, `HTTPVersion` and `Response`, which also
 //! prints itself. The reading is ours, because a server for held connections has to know at every
 //! moment who may send how much, and for how long.
+//!
+//! Chapter: [Bad input](../../../../docs/bad-input.md).
 
 use std::io::{self, Cursor, ErrorKind, Read, Write};
 use std::net::TcpStream;

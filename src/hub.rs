@@ -5,6 +5,8 @@
 //! down each seat's bounded channel and wakes the thread that sits there, if it sleeps. A full channel
 //! never blocks the publisher and never costs an event: whoever sits there notices, and reads the ring
 //! again.
+//!
+//! Chapter: [Long polling](../../../../docs/long-polling.md).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,6 @@
 //! What the server counts: how many connections there are, and what each technique does with its.
+//!
+//! Chapter: [Why threads strain](../../../../docs/strain.md).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -3,6 +3,8 @@
 //!
 //! A browser also says by which name it found us (`Host`). A foreign page whose own name is made to
 //! point at this machine (DNS rebinding) would be the same origin as we are; its name gives it away.
+//!
+//! Chapter: [The promises](../../../../docs/promises.md).
 
 use std::net::{IpAddr, Ipv6Addr};
 

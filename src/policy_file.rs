@@ -5,6 +5,8 @@
 //! `<policy-file-request/>` and a NUL instead of an HTTP request. The answer is a
 //! cross-domain-policy in XML, NUL-terminated, and the server closes. What the movie then spoke over
 //! its socket was the WebSocket protocol.
+//!
+//! Chapter: [The choice](../../../../docs/the-choice.md).
 
 use std::io::{self, Write};
 

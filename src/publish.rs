@@ -1,4 +1,6 @@
 //! `POST /publish?topic=T`: one event, from anyone who may, to everyone in the topic.
+//!
+//! Chapter: [WebSocket](../../../../docs/websocket.md).
 
 use serde_json::{Value, json};
 

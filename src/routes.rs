@@ -1,4 +1,6 @@
 //! One table: path, technique, where the article tells of it, and where the source is.
+//!
+//! Chapter: [The map](../../../../docs/README.md).
 
 use std::io;
 

@@ -1,5 +1,7 @@
 //! The server itself: an accept loop a listener, one named thread per connection, a cap on how many
 //! there may be, and a graceful end.
+//!
+//! Chapter: [Why threads strain](../../../../docs/strain.md).
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -2,6 +2,8 @@
 //!
 //! Both folders are embedded in the release build. A debug build reads them from disk at each
 //! request, so that an edit shows on reload.
+//!
+//! Chapter: [The map](../../../../docs/README.md).
 
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde_json::json;

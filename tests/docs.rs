@@ -125,10 +125,10 @@ fn every_link_leads_somewhere() {
     assert_none(everywhere(links::check));
 }
 
-/// Each technique has a row in both maps: its chapter, module, script and test; and the chapter quotes
+/// Each technique has a row in both maps: its chapter, module, script, test and walk; and the chapter quotes
 /// the module and the script.
 #[test]
-fn each_technique_has_its_chapter_module_page_and_test() {
+fn each_technique_has_its_chapter_module_page_test_and_walk() {
     let techniques = ROUTES
         .iter()
         .filter(|route| route.source.starts_with("techniques/"));
@@ -150,13 +150,16 @@ fn missing_in_map(map: &Document, name: &str) -> Option<String> {
         ));
     };
     let links = Document::made_up(&map.path, row).links();
-    let test = format!("tests/{name}.rs");
-    let missing = [&script, &test]
-        .into_iter()
-        .find(|file| !links.contains(&format!("../{file}")));
-    if let Some(file) = missing {
+    let korean = if map.path.ends_with(".ko.md") {
+        ".ko"
+    } else {
+        ""
+    };
+    let walk = format!("debug/{}{korean}.md", name.replace('_', "-"));
+    let wanted = [format!("../{script}"), format!("../tests/{name}.rs"), walk];
+    if let Some(file) = wanted.iter().find(|file| !links.contains(file)) {
         return Some(format!(
-            "{}: the row of {name} has no link to ../{file}",
+            "{}: the row of {name} has no link to {file}",
             map.path
         ));
     }
@@ -192,6 +195,53 @@ fn missing_in_chapter(chapter: &Document, files: &[String]) -> Option<String> {
     };
     let file = files.iter().find(|file| !is_quoted(file))?;
     Some(format!("{} quotes nothing from {file}", chapter.path))
+}
+
+/// `cargo doc` is a book, too: lib.rs names the modules in the order in which they are read, and each leads
+/// to its chapter.
+#[test]
+fn each_module_is_in_the_book_and_leads_to_its_chapter() {
+    let book = std::fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs");
+    let modules = book
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod "));
+    let modules: Vec<&str> = modules.map(|name| name.trim_end_matches(';')).collect();
+    let named = book
+        .split("[`")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("`]"));
+    let named: Vec<&str> = named.map(|(name, _)| name).collect();
+    assert_eq!(named, modules, "lib.rs names them in their order");
+    let own = modules.iter().map(|name| (4, name.to_string()));
+    let techniques = ROUTES
+        .iter()
+        .filter_map(|route| route.source.strip_suffix(".rs"));
+    let techniques = techniques.filter(|source| source.starts_with("techniques/"));
+    let techniques = techniques.map(|source| (5, source.to_string()));
+    let modules = own.chain(techniques);
+    assert_none(
+        modules
+            .filter_map(|(depth, module)| no_chapter(&module, depth))
+            .collect(),
+    );
+}
+
+/// The module's page of `cargo doc` lies so deep below this folder.
+fn no_chapter(module: &str, depth: usize) -> Option<String> {
+    let files = [format!("src/{module}.rs"), format!("src/{module}/mod.rs")];
+    let source = files
+        .iter()
+        .find_map(|file| std::fs::read_to_string(root().join(file)).ok());
+    let source = source.expect("the module's file");
+    let line = source
+        .lines()
+        .find_map(|line| line.strip_prefix("//! Chapter: ["));
+    let chapter = line.and_then(|line| line.split_once(&format!("]({}", "../".repeat(depth))));
+    let chapter = chapter.and_then(|(_, rest)| rest.strip_suffix(")."));
+    match chapter.is_some_and(|chapter| root().join(chapter).is_file()) {
+        true => None,
+        false => Some(format!("{module}: it leads to no chapter")),
+    }
 }
 
 /// The row of a table that links to this file.

@@ -501,9 +501,11 @@ fn check_strain(findings: &Value) {
         .iter()
         .filter(|row| row["by"] != "websocket, one thread");
     let more = |row: &Value| number(row, "threads") - number(row, "connections");
-    let fixed: Vec<f64> = threads.map(more).collect();
+    let mut fixed: Vec<f64> = threads.map(more).collect();
+    fixed.sort_by(f64::total_cmp);
+    // The desk's own five come a little later than the server, and make the first look at it see fewer.
     assert!(
-        fixed.len() == 2 * 3 && fixed.iter().all(|more| *more == fixed[0]),
+        fixed.len() == 2 * 3 && fixed[5] - fixed[0] <= 5.0,
         "{held:#?}"
     );
     let one = held
@@ -659,6 +661,15 @@ fn however_it_ends_no_server_of_its_is_left() {
             .arg(&out)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        // As a terminal would start it: what a script starts in the background has Ctrl-C ignored.
+        // SAFETY: between fork and exec this makes one system call, and touches no memory.
+        unsafe {
+            command.pre_exec(|| {
+                let default = nix::sys::signal::SigHandler::SigDfl;
+                nix::sys::signal::signal(Signal::SIGINT, default)?;
+                Ok(())
+            })
+        };
         let mut lab = command.spawn().expect("it starts");
         wait_until("it has started a server", || !children(lab.id()).is_empty());
         let servers = children(lab.id());

@@ -8,6 +8,8 @@
 //! - [`storm`]: what one line costs in a chat of many
 //! - [`strain`]: what held connections cost, as there are more of them; beside it the yardstick, [`one_thread`]
 //! - [`growth`]: what a stream that never ends does to the browser that reads it
+//!
+//! Chapter: [The claims](../../../../docs/claims.md).
 
 pub mod browser;
 pub mod chromium;

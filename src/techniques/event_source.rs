@@ -6,6 +6,8 @@
 //! `Last-Event-ID`. The thread does what it does for XHR streaming: it sleeps between events, holding
 //! the connection. (HTML standard, "Server-sent events".) The browser forgets what it has told, so nothing
 //! grows, and nobody needs a stream that ends; but with `limit=BYTES` it does, as the others do.
+//!
+//! Chapter: [Event source](../../../../../docs/event-source.md).
 
 use std::sync::Arc;
 

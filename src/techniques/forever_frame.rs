@@ -7,6 +7,8 @@
 //! events, holding the connection. Each script removes itself, so that the document doesn't grow. (Chromium
 //! still keeps the source of every script that it has run: `comet lab growth` measures it.) A document that
 //! does end (`limit=BYTES`) fires the frame's `load` event, and the page asks for the next one.
+//!
+//! Chapter: [Forever frame](../../../../../docs/forever-frame.md).
 
 use crate::connection::{Connection, Wake};
 use crate::event::{News, json_in_script};

@@ -5,6 +5,8 @@
 //! anywhere, so the answer is one, a call of the function that the page named. The thread holds the
 //! connection and sleeps as in long polling. What it sends is run, not read: the page has to trust the
 //! server with everything, so the server takes care that an event can't become code.
+//!
+//! Chapter: [Multipart streaming and JSONP polling](../../../../../docs/multipart-and-jsonp.md).
 
 use crate::connection::{Connection, Wake};
 use crate::event::{News, json_in_script};

@@ -4,6 +4,8 @@
 //! once, with `Transfer-Encoding: chunked`; then the thread sleeps, holding the connection, until an
 //! event comes or the time is up; then it sends the body, and the browser asks again. One thread is
 //! asleep for each client; and every event costs every client a request.
+//!
+//! Chapter: [Long polling](../../../../../docs/long-polling.md).
 
 use crate::connection::{Connection, Wake};
 use crate::event::News;

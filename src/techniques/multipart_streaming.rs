@@ -6,6 +6,8 @@
 //! each part by itself. The boundary that closes a part is sent at once, with the part, or the browser
 //! would wait for the next one to know that this one is whole. The thread sleeps between parts, holding
 //! the connection. As with XHR streaming, the answer may be asked to end when it is long enough (`limit=BYTES`).
+//!
+//! Chapter: [Multipart streaming and JSONP polling](../../../../../docs/multipart-and-jsonp.md).
 
 use crate::connection::{Connection, Wake};
 use crate::event::News;

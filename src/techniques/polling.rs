@@ -3,6 +3,8 @@
 //! The browser asks every few seconds, and the server answers at once with what is new since the
 //! last time, most often nothing. The thread is busy for a millisecond and holds nothing in between:
 //! all the waiting is the browser's. What is new is told as late as the next question comes.
+//!
+//! Chapter: [Polling](../../../../../docs/polling.md).
 
 use std::thread;
 use std::time::Duration;

@@ -7,6 +7,8 @@
 //!
 //! A page of a thread's stack that was touched once stays with it for as long as it sleeps. What is kept
 //! apart with `inline(never)`, and out of the stack with `Box`, keeps the deepest call within two pages.
+//!
+//! Chapter: [WebSocket](../../../../../docs/websocket.md).
 
 use std::io;
 

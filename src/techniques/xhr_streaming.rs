@@ -7,6 +7,8 @@
 //!
 //! `responseText` keeps all that ever came. So a browser may ask for an answer that does end, once its
 //! body is so long (`limit=BYTES`), and then ask for the next one, from the last event on.
+//!
+//! Chapter: [XHR streaming](../../../../../docs/xhr-streaming.md).
 
 use crate::connection::{Connection, Wake};
 use crate::event::News;
