@@ -2,7 +2,8 @@
 //! says is held against what the page says.
 //!
 //! A page's blocks are run in their order. `gdb`: typed in the first terminal, the debugger's; `text`: seen there.
-//! `sh`: typed in the second terminal; a block of any other language (`json`, `http`, …): seen there. Each
+//! `sh`: typed in the second terminal; a block of any other language (`json`, `http`, …): seen there, but for
+//! `console`, with which the page says how to begin. Each
 //! line of what is seen must come, whole, after the one before; `[…]` stands for what varies.
 
 mod support;
@@ -21,6 +22,12 @@ const TYPED: &str =
     "python import sys; [gdb.execute(line) for line in iter(sys.stdin.readline, '')]";
 /// The ports that the pages name.
 const PORTS: [&str; 3] = ["8080", "9090", "8081"];
+
+/// The first one, on the map.
+#[test]
+fn from_a_clone_to_a_sleeping_thread() {
+    replay("../README");
+}
 
 #[test]
 fn connection() {
@@ -155,6 +162,7 @@ fn replay(name: &str) {
                 support::wait_until("the server is idle", || gdb.is_child_asleep());
                 shell.enter(&lines);
             }
+            "console" => {}
             _ => shell.see(&lines),
         }
     }

@@ -283,7 +283,8 @@ fn open(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<Lane>> {
     Ok(lanes)
 }
 
-/// Waits until those who are told at once have been told, and nothing is on its way.
+/// Waits until those who are told at once have been told, and those who ask have had the time to, and nothing
+/// is on its way.
 fn hear_the_last(clients: &mut Clients, lanes: &[Lane]) -> io::Result<()> {
     let held = |lane: &&Lane| lane.listener.technique != Technique::Polling;
     let held: HashSet<usize> = lanes.iter().filter(held).map(|lane| lane.client).collect();
@@ -298,7 +299,10 @@ fn hear_the_last(clients: &mut Clients, lanes: &[Lane]) -> io::Result<()> {
         let wanted: usize = published.map(|event| listeners(event.publisher)).sum();
         let arrivals = clients.arrivals.iter();
         let came = arrivals.filter(|arrival| held.contains(&arrival.client));
-        !clients.is_publishing() && came.count() >= wanted
+        let told = !clients.is_publishing() && came.count() >= wanted;
+        told && lanes
+            .iter()
+            .all(|lane| missing(clients, lane, Instant::now()) == 0)
     })?;
     clients.settle().map(|_| ())
 }
@@ -319,14 +323,6 @@ fn talk(lanes: &[Lane], seconds: f64) -> (Vec<Due>, Vec<Due>) {
 fn row(clients: &Clients, lane: &Lane, measured: Range<Instant>) -> Row {
     let arrivals = clients.arrivals.iter();
     let came = arrivals.filter(|arrival| arrival.client == lane.client);
-    let ids: HashSet<u64> = came.clone().map(|arrival| arrival.id).collect();
-    let late = lane.listener.interval + Duration::from_secs(1);
-    let published = clients.published.iter();
-    let missing = published.filter(|event| {
-        event.publisher == lane.publisher
-            && event.at + late < measured.end
-            && !ids.contains(&event.id)
-    });
     Row {
         rate: lane.rate,
         listener: lane.listener.clone(),
@@ -337,8 +333,21 @@ fn row(clients: &Clients, lane: &Lane, measured: Range<Instant>) -> Row {
         delivered: came
             .filter(|arrival| measured.contains(&arrival.at))
             .count(),
-        missing: missing.count(),
+        missing: missing(clients, lane, measured.end),
     }
+}
+
+/// How many events this client should have by then, and has not.
+fn missing(clients: &Clients, lane: &Lane, by: Instant) -> usize {
+    let arrivals = clients.arrivals.iter();
+    let came = arrivals.filter(|arrival| arrival.client == lane.client);
+    let ids: HashSet<u64> = came.map(|arrival| arrival.id).collect();
+    let late = lane.listener.interval + Duration::from_secs(1);
+    let due = clients
+        .published
+        .iter()
+        .filter(|event| event.publisher == lane.publisher && event.at + late < by);
+    due.filter(|event| !ids.contains(&event.id)).count()
 }
 
 /// How long an event's JSON is: all messages of a publisher are of one length, and so are their ids.
