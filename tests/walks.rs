@@ -3,18 +3,21 @@
 //!
 //! A page's blocks are run in their order. `gdb`: typed in the first terminal, the debugger's; `text`: seen there.
 //! `sh`: typed in the second terminal; a block of any other language (`json`, `http`, …): seen there, but for
-//! `console`, with which the page says how to begin. Each
-//! line of what is seen must come, whole, after the one before; `[…]` stands for what varies.
+//! `console`, with which the page says how to begin. Each line of what is seen must come, whole, after the one
+//! before; `[…]` stands for what varies.
 
+#[allow(dead_code)] // it has more than this file needs
+#[path = "docs/markdown.rs"]
+mod markdown;
 mod support;
 #[path = "support/terminal.rs"]
 mod terminal;
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use markdown::Document;
 use terminal::Terminal;
 
 /// Takes each command as it is typed: a file of commands could not wait for the second terminal.
@@ -92,7 +95,7 @@ fn launch_json_names_the_functions_of_each_walk() {
         let mut configurations = configurations.iter();
         let walk = configurations.find(|one| one["name"] == format!("walk: {name}"));
         let commands = walk.map(|walk| walk["preRunCommands"].clone());
-        let stops: Vec<String> = stops(&page(&name))
+        let stops: Vec<String> = stops(&page(&name).text)
             .map(|stop| format!("breakpoint set --name {stop}"))
             .collect();
         assert_eq!(commands, Some(stops.into()), "{name}");
@@ -115,35 +118,15 @@ fn stops(page: &str) -> impl Iterator<Item = &str> {
 
 /// Every page in `docs/debug/` but the first, in English.
 fn walks() -> Vec<String> {
-    let files = fs::read_dir(folder()).expect("docs/debug is there");
+    let files = fs::read_dir(markdown::root().join("docs/debug")).expect("docs/debug is there");
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     let names = names.filter_map(|name| name.strip_suffix(".md").map(String::from));
     let walks = names.filter(|name| !name.ends_with(".ko") && name != "README");
     walks.collect()
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/debug")
-}
-
-fn page(name: &str) -> String {
-    let path = folder().join(format!("{name}.md"));
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The language and the lines of each fenced block.
-fn blocks(page: &str) -> Vec<(&str, Vec<&str>)> {
-    let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
-    let mut inside = false;
-    for line in page.lines() {
-        match line.strip_prefix("```") {
-            Some(language) if !inside => blocks.push((language, Vec::new())),
-            None if inside => blocks.last_mut().unwrap().1.push(line),
-            _ => {}
-        }
-        inside ^= line.starts_with("```");
-    }
-    blocks
+fn page(name: &str) -> Document {
+    Document::read(&format!("docs/debug/{name}.md"))
 }
 
 /// Types a page into two terminals, and looks for all that it says is seen.
@@ -152,10 +135,12 @@ fn replay(name: &str) {
         return;
     }
     let ports = free_ports();
-    let page = with_ports(&page(name), &ports);
+    let page = page(name);
+    let page = Document::made_up(&page.path, &with_ports(&page.text, &ports));
     let (mut gdb, mut shell) = (debugger(&ports), second_terminal());
-    for (language, lines) in blocks(&page) {
-        match language {
+    for block in page.blocks() {
+        let lines: Vec<&str> = block.text.lines().collect();
+        match &*block.language {
             "gdb" => gdb.enter(&lines),
             "text" => gdb.see(&lines),
             "sh" => {

@@ -523,6 +523,21 @@ pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
+/// What varies, in a line of a document.
+pub const ANYTHING: &str = "[…]";
+
+/// Is the line as expected, with anything in place of each `[…]`?
+pub fn is_like(line: &str, expected: &str) -> bool {
+    let Some((start, rest)) = expected.split_once(ANYTHING) else {
+        return line == expected;
+    };
+    let Some(line) = line.strip_prefix(start) else {
+        return false;
+    };
+    let mut starts = line.char_indices().map(|(at, _)| at).chain([line.len()]);
+    starts.any(|at| is_like(&line[at..], rest))
+}
+
 /// The ids of the messages of a stream, each JSON on a line of its own.
 pub fn line_ids(lines: &str) -> Vec<u64> {
     let id = |line| json(line)["id"].as_u64().expect("an id");

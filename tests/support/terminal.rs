@@ -11,6 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::Process;
 
+use super::support::{ANYTHING, is_like};
+
 /// How long a line may take to be seen. It keeps a walk that fails from hanging, and says nothing of speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -75,7 +77,7 @@ impl Terminal {
 
     pub fn see(&mut self, lines: &[&str]) {
         let deadline = Instant::now() + PATIENCE;
-        for expected in lines.iter().filter(|line| **line != "[…]") {
+        for expected in lines.iter().filter(|line| **line != ANYTHING) {
             while !self.find(expected) {
                 match self.screen.recv_deadline(deadline) {
                     Ok(more) => self.said += &more,
@@ -127,16 +129,4 @@ fn read_all(mut reader: PipeReader, sender: &Sender<String>) {
     while let Ok(count @ 1..) = reader.read(&mut bytes) {
         let _ = sender.send(String::from_utf8_lossy(&bytes[..count]).into_owned());
     }
-}
-
-/// Is the line as expected, with anything in place of each `[…]`?
-fn is_like(line: &str, expected: &str) -> bool {
-    let Some((start, rest)) = expected.split_once("[…]") else {
-        return line == expected;
-    };
-    let Some(line) = line.strip_prefix(start) else {
-        return false;
-    };
-    let starts = line.char_indices().map(|(at, _)| at).chain([line.len()]);
-    starts.into_iter().any(|at| is_like(&line[at..], rest))
 }
