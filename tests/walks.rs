@@ -13,7 +13,6 @@ mod support;
 #[path = "support/terminal.rs"]
 mod terminal;
 
-use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -118,8 +117,7 @@ fn stops(page: &str) -> impl Iterator<Item = &str> {
 
 /// Every page in `docs/debug/` but the first, in English.
 fn walks() -> Vec<String> {
-    let files = fs::read_dir(markdown::root().join("docs/debug")).expect("docs/debug is there");
-    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let names = support::names(&markdown::root().join("docs/debug")).into_iter();
     let names = names.filter_map(|name| name.strip_suffix(".md").map(String::from));
     let walks = names.filter(|name| !name.ends_with(".ko") && name != "README");
     walks.collect()

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::markdown::root;
+use super::support;
 
 /// A clone, in a folder of its own, that nobody else uses at the same time.
 pub struct Desk {
@@ -99,6 +100,11 @@ pub fn said(output: &Output) -> String {
 /// Makes `to` what `from` is, but for what git and cargo keep there. A file that is the same is left
 /// alone: cargo goes by its time.
 fn take_over(from: &Path, to: &Path) {
+    let names = |folder| {
+        let mut names = support::names(folder);
+        names.retain(|name| name != "target" && name != ".git");
+        names
+    };
     let theirs = names(from);
     for name in names(to).iter().filter(|name| !theirs.contains(name)) {
         remove(&to.join(name));
@@ -112,15 +118,6 @@ fn take_over(from: &Path, to: &Path) {
             fs::copy(&from, &to).expect("a copy");
         }
     }
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("the folder is there");
-    let names = entries.map(|entry| entry.expect("a file").file_name());
-    let names = names.map(|name| name.into_string().expect("UTF-8"));
-    names
-        .filter(|name| name != "target" && name != ".git")
-        .collect()
 }
 
 fn remove(path: &Path) {

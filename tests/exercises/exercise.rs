@@ -25,11 +25,7 @@ const OF_THE_TEXT: [&str; 3] = ["docs", "exercises", "walks"];
 impl Exercise {
     /// In their order.
     pub fn all() -> Vec<Exercise> {
-        let folders = fs::read_dir(root().join("docs/exercises")).expect("there are exercises");
-        let names =
-            folders.map(|entry| entry.expect("a folder").file_name().into_string().unwrap());
-        let mut names: Vec<String> = names.collect();
-        names.sort();
+        let names = support::names(&root().join("docs/exercises"));
         names.into_iter().filter_map(Exercise::of_folder).collect()
     }
 
@@ -56,8 +52,7 @@ impl Exercise {
     }
 
     pub fn wrong_answers(&self) -> Vec<String> {
-        let files = fs::read_dir(root().join(&self.folder)).expect("the folder is there");
-        let names = files.map(|file| file.expect("a file").file_name().into_string().unwrap());
+        let names = support::names(&root().join(&self.folder)).into_iter();
         let wrong = names.filter(|name| name.starts_with("wrong-") && name.ends_with(".patch"));
         wrong.map(|name| self.file(&name)).collect()
     }
@@ -126,7 +121,7 @@ pub fn prove(number: usize) {
 
 /// Minutes of building: on request only.
 fn is_wanted() -> bool {
-    let wanted = std::env::var("COMET_REQUIRE").is_ok_and(|required| required == "all");
+    let wanted = support::is_all_required();
     if !wanted {
         support::skip("an exercise is built and answered with COMET_REQUIRE=all (a minute each)");
     }
@@ -251,8 +246,7 @@ fn clippy_instead(check: &str) -> String {
 
 /// Every test but those of the text.
 fn everything(desk: &Desk) -> String {
-    let files = fs::read_dir(desk.folder.join("tests")).expect("there are tests");
-    let names = files.map(|file| file.expect("a file").file_name().into_string().unwrap());
+    let names = support::names(&desk.folder.join("tests")).into_iter();
     let tests = names.filter_map(|name| name.strip_suffix(".rs").map(String::from));
     let tests = tests.filter(|name| !OF_THE_TEXT.contains(&name.as_str()));
     let tests: Vec<String> = tests.map(|name| format!("--test {name}")).collect();

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -517,10 +518,25 @@ pub fn has(program: &str, install: &str) -> bool {
 
 /// Says that a test is skipped, and why; or fails, when `COMET_REQUIRE=all` asks for all of them.
 pub fn skip(why: &str) {
-    let required = std::env::var("COMET_REQUIRE").is_ok_and(|required| required == "all");
-    assert!(!required, "COMET_REQUIRE=all, and {why}");
+    assert!(!is_all_required(), "COMET_REQUIRE=all, and {why}");
     // Not println!, which a passing test keeps to itself.
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// Is every test to run (`COMET_REQUIRE=all`)?
+pub fn is_all_required() -> bool {
+    std::env::var("COMET_REQUIRE").is_ok_and(|required| required == "all")
+}
+
+/// The names of what is in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|why| panic!("{folder:?}: {why}"));
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = names
+        .map(|name| name.into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    names
 }
 
 /// What varies, in a line of a document.
