@@ -213,6 +213,15 @@ impl Clients {
         self.add(Listener::by(technique))
     }
 
+    /// So many more clients that listen by this technique, and waits until all of them are in.
+    pub fn listen_all(&mut self, technique: Technique, count: usize) -> io::Result<()> {
+        for _ in 0..count {
+            self.listen(technique)?;
+        }
+        self.all_open()?;
+        Ok(())
+    }
+
     /// One more client that listens. Waits while too many are still being let in.
     pub fn add(&mut self, listener: Listener) -> io::Result<usize> {
         let client = self.connect(Errand::Listen(listener))?;

@@ -141,10 +141,7 @@ fn measure_row(technique: Technique, listeners: usize, lines: usize) -> io::Resu
 /// Lets everybody in, and then the one who types.
 pub fn open(clients: &mut Clients, technique: Technique, listeners: usize) -> io::Result<usize> {
     clients.heads = Heads::Chromium;
-    for _ in 0..listeners {
-        clients.listen(technique)?;
-    }
-    clients.all_open()?;
+    clients.listen_all(technique, listeners)?;
     clients.settle()?;
     clients.publisher()
 }

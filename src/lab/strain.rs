@@ -66,16 +66,22 @@ struct Row {
     /// What it did while nothing happened, and for how long.
     idle: Work,
     idle_time: Duration,
-    /// From publishing to the middle one, to the 99th of a hundred, and to the last.
-    median: Times,
-    ninety_ninth: Times,
-    last: Times,
-    /// What one message cost it.
-    message: Work,
+    told: Told,
     /// How long a new, plain request took, in quiet and while a message went out to all.
     plain_quiet: Times,
     plain_busy: Times,
     lost: usize,
+}
+
+/// How one message after the other went out to all.
+#[derive(Default)]
+struct Told {
+    /// From publishing to the middle one, to the 99th of a hundred, and to the last.
+    median: Times,
+    ninety_ninth: Times,
+    last: Times,
+    /// What one message cost the server.
+    message: Work,
 }
 
 /// Runs the experiment.
@@ -167,37 +173,26 @@ fn measure_row(server: Server, connections: usize, options: &Options) -> io::Res
     let subject = server.start()?;
     let (before, kernel_before) = (subject.usage(), machine::kernel_memory());
     let mut clients = Clients::new(subject.address)?;
-    for _ in 0..connections {
-        clients.listen(server.technique())?;
-    }
-    clients.all_open()?;
+    clients.listen_all(server.technique(), connections)?;
     let (held, kernel) = (
         subject.usage(),
         machine::kernel_memory().saturating_sub(kernel_before),
     );
-    let idle = work_during(&subject, || clients.until(idle_time(options), |_| false))?;
-    let plain_quiet = ask_in_quiet(&mut clients)?;
-    let mut row = Row {
+    // What follows is measured in the order in which it stands here.
+    Ok(Row {
         server,
         connections,
         before,
         held,
         kernel,
         opened: Times::of(&clients.opened),
-        idle,
+        idle: work_during(&subject, || clients.until(idle_time(options), |_| false))?,
         idle_time: idle_time(options),
-        median: Times::default(),
-        ninety_ninth: Times::default(),
-        last: Times::default(),
-        message: Work::default(),
-        plain_quiet,
-        plain_busy: Times::default(),
-        lost: 0,
-    };
-    tell_everyone(&mut row, &subject, &mut clients, rounds(options))?;
-    ask_while_busy(&mut row, &mut clients, rounds(options))?;
-    row.lost = clients.lost;
-    Ok(row)
+        plain_quiet: ask_in_quiet(&mut clients)?,
+        told: tell_everyone(&subject, &mut clients, rounds(options))?,
+        plain_busy: ask_while_busy(&mut clients, rounds(options))?,
+        lost: clients.lost,
+    })
 }
 
 /// What the server does in the meantime.
@@ -217,28 +212,25 @@ fn ask_in_quiet(clients: &mut Clients) -> io::Result<Times> {
 }
 
 /// One message after the other, each to everyone.
-fn tell_everyone(
-    row: &mut Row,
-    subject: &Subject,
-    clients: &mut Clients,
-    rounds: usize,
-) -> io::Result<()> {
+fn tell_everyone(subject: &Subject, clients: &mut Clients, rounds: usize) -> io::Result<Told> {
+    let mut told = Told::default();
     let publisher = clients.publisher()?;
     let before = subject.work();
     for round in 0..rounds {
         let mut delays = publish_to_all(clients, publisher, round, |_| Ok(()))?;
         delays.sort();
-        row.median.extend(delays.get(delays.len() / 2));
-        row.ninety_ninth.extend(delays.get(delays.len() * 99 / 100));
-        row.last.extend(delays.last());
+        told.median.extend(delays.get(delays.len() / 2));
+        told.ninety_ninth
+            .extend(delays.get(delays.len() * 99 / 100));
+        told.last.extend(delays.last());
         clients.until(Duration::from_millis(100), |_| false)?; // who has to, asks again
     }
-    row.message = (subject.work() - before).per(rounds);
-    Ok(())
+    told.message = (subject.work() - before).per(rounds);
+    Ok(told)
 }
 
-/// The same, with a plain request by somebody else in the middle of it.
-fn ask_while_busy(row: &mut Row, clients: &mut Clients, rounds: usize) -> io::Result<()> {
+/// The same, with a plain request by somebody else in the middle of it: how long that took.
+fn ask_while_busy(clients: &mut Clients, rounds: usize) -> io::Result<Times> {
     let publisher = clients.publisher()?;
     clients.answered.clear();
     for round in 0..rounds {
@@ -246,8 +238,7 @@ fn ask_while_busy(row: &mut Row, clients: &mut Clients, rounds: usize) -> io::Re
         clients.until(PATIENCE, |clients| clients.answered.len() == round + 1)?;
         clients.until(Duration::from_millis(100), |_| false)?;
     }
-    row.plain_busy = Times::of(&clients.answered);
-    Ok(())
+    Ok(Times::of(&clients.answered))
 }
 
 /// Publishes one message, waits until everyone has it, and answers with how long it took to each.
@@ -333,11 +324,11 @@ fn message_table(rows: &[Row]) -> Table {
         table.row(vec![
             row.server.name().into(),
             row.connections.into(),
-            row.median.median().into(),
-            row.ninety_ninth.median().into(),
-            row.last.median().into(),
-            milliseconds(row.message.cpu).into(),
-            (row.message.switches as f64 / row.connections as f64).into(),
+            row.told.median.median().into(),
+            row.told.ninety_ninth.median().into(),
+            row.told.last.median().into(),
+            milliseconds(row.told.message.cpu).into(),
+            (row.told.message.switches as f64 / row.connections as f64).into(),
             row.plain_quiet.median().into(),
             row.plain_quiet.at(0.99).into(),
             row.plain_busy.median().into(),
@@ -364,7 +355,7 @@ fn ratio_table(rows: &[Row]) -> Table {
         let row = rows
             .iter()
             .find(|row| row.server == server && row.connections == size);
-        row.and_then(|row| row.last.median())
+        row.and_then(|row| row.told.last.median())
     };
     let mut first = None;
     for row in rows.iter().filter(|row| row.server == Server::OneThread) {
@@ -409,35 +400,46 @@ fn burst_table(options: &Options) -> io::Result<Table> {
         ],
     );
     for server in [Server::Threads(Technique::Websocket), Server::OneThread] {
-        let subject = server.start()?;
-        let mut clients = Clients::new(subject.address)?;
-        for _ in 0..listeners {
-            clients.listen(server.technique())?;
-        }
-        clients.all_open()?;
-        let publisher = clients.publisher()?;
-        let (begun, writes) = (Instant::now(), writes(&subject));
-        for message in 0..BURST {
-            clients.publish(publisher, &format!(r#"{{"message":{message}}}"#))?;
-        }
-        clients.until(PATIENCE, |clients| {
-            clients.arrivals.len() >= listeners * BURST
-        })?;
-        let last = clients
-            .arrivals
-            .last()
-            .map(|arrival| milliseconds(arrival.at - begun));
-        let writes = writes_since(&subject, writes).map(|writes| writes / listeners as f64);
+        let burst = burst(server, listeners)?;
         table.row(vec![
             server.name().into(),
-            last.into(),
-            clients.arrivals.len().into(),
+            burst.took.into(),
+            burst.arrived.into(),
             (listeners * BURST).into(),
-            writes.into(),
-            writes.map(|writes| BURST as f64 / writes).into(),
+            burst.writes.into(),
+            burst.writes.map(|writes| BURST as f64 / writes).into(),
         ]);
     }
     Ok(table)
+}
+
+/// What became of a burst.
+struct Burst {
+    /// Until all had all, in milliseconds.
+    took: Option<f64>,
+    arrived: usize,
+    /// How often the server wrote, for each listener.
+    writes: Option<f64>,
+}
+
+fn burst(server: Server, listeners: usize) -> io::Result<Burst> {
+    let subject = server.start()?;
+    let mut clients = Clients::new(subject.address)?;
+    clients.listen_all(server.technique(), listeners)?;
+    let publisher = clients.publisher()?;
+    let (begun, writes) = (Instant::now(), writes(&subject));
+    for message in 0..BURST {
+        clients.publish(publisher, &format!(r#"{{"message":{message}}}"#))?;
+    }
+    clients.until(PATIENCE, |clients| {
+        clients.arrivals.len() >= listeners * BURST
+    })?;
+    let last = clients.arrivals.last();
+    Ok(Burst {
+        took: last.map(|arrival| milliseconds(arrival.at - begun)),
+        arrived: clients.arrivals.len(),
+        writes: writes_since(&subject, writes).map(|writes| writes / listeners as f64),
+    })
 }
 
 /// The server's own count of its writes to WebSockets; the yardstick has none: it writes each message.
@@ -464,41 +466,58 @@ fn ceiling_table(
             "the desk answers after ms",
         ],
     );
-    let cap = machine.fit(vec![500]).0[0].to_string();
-    let subject = match options.quick {
-        true => Subject::comet(&["--max-connections", &cap])?,
-        false => Subject::comet(&[])?,
-    };
-    if options.quick {
-        notes.push(format!("the ceiling was lowered to {cap}, to be quick"));
-    }
+    let subject = low_or_real_ceiling(options, machine, notes)?;
     let mut clients = Clients::new(subject.address)?;
     while clients.lost == 0 && clients.listen(Technique::Websocket).is_ok() {}
     clients.all_open()?;
-    let asked = Instant::now();
-    let (held, lost) = (clients.listening(), clients.lost);
-    let refused = clients
-        .listen(Technique::Websocket)
-        .and_then(|_| clients.until(PATIENCE, |clients| clients.lost > lost));
-    let refused = refused
-        .unwrap_or(false)
-        .then(|| milliseconds(asked.elapsed()));
+    let held = clients.listening();
+    let refused = time_of_refusal(&mut clients);
     if refused.is_none() {
         notes
             .push("the lab ran out of descriptors or ports before the server was full".to_string());
     }
     let asked = Instant::now();
     let desk = subject.stats().map(|_| milliseconds(asked.elapsed()));
-    clients.arrivals.clear();
-    clients.say(0, r#"{"to":"all"}"#)?;
-    clients.until(PATIENCE, |clients| clients.arrivals.len() >= held)?;
+    let reached = say_to_all(&mut clients, held)?;
     table.row(vec![
         held.into(),
         refused.into(),
-        clients.arrivals.len().into(),
+        reached.into(),
         desk.into(),
     ]);
     Ok(table)
+}
+
+/// The server to be filled up: to what this machine has room for, or, to be quick, to a few hundred.
+fn low_or_real_ceiling(
+    options: &Options,
+    machine: &Machine,
+    notes: &mut Vec<String>,
+) -> io::Result<Subject> {
+    if !options.quick {
+        return Subject::comet(&[]);
+    }
+    let cap = machine.fit(vec![500]).0[0].to_string();
+    notes.push(format!("the ceiling was lowered to {cap}, to be quick"));
+    Subject::comet(&["--max-connections", &cap])
+}
+
+/// How long a full server takes to refuse one more, in milliseconds; none if it could not be asked.
+fn time_of_refusal(clients: &mut Clients) -> Option<f64> {
+    let (asked, lost) = (Instant::now(), clients.lost);
+    clients.listen(Technique::Websocket).ok()?;
+    let was_refused = clients.until(PATIENCE, |clients| clients.lost > lost);
+    was_refused
+        .unwrap_or(false)
+        .then(|| milliseconds(asked.elapsed()))
+}
+
+/// Has one say something to all who are `held`: how many it reached.
+fn say_to_all(clients: &mut Clients, held: usize) -> io::Result<usize> {
+    clients.arrivals.clear();
+    clients.say(0, r#"{"to":"all"}"#)?;
+    clients.until(PATIENCE, |clients| clients.arrivals.len() >= held)?;
+    Ok(clients.arrivals.len())
 }
 
 fn losses(rows: &[Row]) -> Vec<String> {
@@ -526,7 +545,7 @@ fn plots(rows: &[Row]) -> Vec<Plot> {
     };
     vec![
         plot("One message to all: until the last has it", "ms", &|row| {
-            row.last.median()
+            row.told.last.median()
         }),
         plot("Threads", "threads", &|row| Some(row.held.threads as f64)),
         plot("Resident memory", "MB", &|row| {
