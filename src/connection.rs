@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
@@ -91,8 +91,10 @@ impl Connection {
     pub fn new(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>) -> io::Result<Connection> {
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(shared.settings.limits.write))?;
-        let unacknowledged = Some(shared.settings.limits.write * 3);
-        SockRef::from(&*socket).set_tcp_user_timeout(unacknowledged)?;
+        // The kernel counts milliseconds, and takes no more of them than this: 24 days.
+        let unacknowledged = shared.settings.limits.write.saturating_mul(3);
+        let unacknowledged = unacknowledged.min(Duration::from_millis(i32::MAX as u64));
+        SockRef::from(&*socket).set_tcp_user_timeout(Some(unacknowledged))?;
         Ok(Connection {
             number,
             idle_until: Instant::now() + shared.settings.limits.idle,
@@ -174,7 +176,12 @@ impl Connection {
 
     /// May another request follow on this connection?
     pub fn stays_open(&self) -> bool {
-        self.keep_alive && !self.shared.closing.load(Ordering::Relaxed)
+        self.keep_alive && !self.is_closing()
+    }
+
+    /// Is the server ending?
+    pub fn is_closing(&self) -> bool {
+        self.shared.closing.load(Ordering::Relaxed)
     }
 
     /// Has the answer to this request begun? Then it is too late to refuse it.
@@ -284,7 +291,7 @@ impl Connection {
     /// Answers a request that could not be read: what else comes would be anybody's guess.
     pub fn refuse_unread(&mut self, refusal: &Refusal) -> io::Result<()> {
         self.keep_alive = false;
-        self.head_only = false;
+        self.head_only = self.inbox.starts_with(b"HEAD ");
         self.reader_origin = None;
         self.refuse(refusal)
     }
@@ -311,8 +318,9 @@ impl Connection {
     pub fn start(&mut self, content_type: &str, more: &[(&'static str, String)]) -> io::Result<()> {
         self.answering = true;
         self.body_bytes = 0;
+        let date = httpdate::fmt_http_date(SystemTime::now());
         let mut head = format!(
-            "HTTP/1.1 200 OK\r\nServer: comet\r\nContent-Type: {content_type}\r\n\
+            "HTTP/1.1 200 OK\r\nDate: {date}\r\nServer: comet\r\nContent-Type: {content_type}\r\n\
              Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n\
              X-Content-Type-Options: nosniff\r\n"
         );

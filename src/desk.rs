@@ -16,7 +16,9 @@ mod page;
 mod stats;
 mod usage;
 
+use std::hint::black_box;
 use std::io::{self, ErrorKind, Write};
+use std::mem;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::panic::catch_unwind;
@@ -25,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crossbeam_channel::bounded;
 use log::{debug, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
@@ -143,33 +146,48 @@ fn answer_requests(server: &tiny_http::Server, desk: &Desk, shared: &Shared, not
 }
 
 fn answer(request: Request, shared: &Shared, notes: &mut Notes) {
-    if request.body_length() > Some(http::MAX_BODY) {
-        // Dropped, this request would make tiny_http allocate as many bytes as it claims to have.
-        std::mem::forget(request);
-        return;
-    }
-    let (answer, headers) = match find_answer(&request, shared, notes) {
+    let (answer, mut headers) = match find_answer(&request, shared, notes) {
         Ok(answer) => (answer, Vec::new()),
         Err(refusal) => (http::refusal_answer(&refusal), refusal.headers),
     };
-    if let Err(error) = send(request, answer, headers) {
+    // A connection that is kept alive keeps one of tiny_http's threads, and when a browser opens six at once it may
+    // leave one of them without: its page would wait for the others to end.
+    headers.push(("Connection", "close".to_string()));
+    let bytes = http::print(answer, &headers, *request.method() == Method::Head);
+    match request.body_length() {
+        None | Some(0) => send(request, &bytes),
+        Some(length) => send_apart(request, length, bytes),
+    }
+}
+
+/// Sends an answer as it is. (`Request::respond` would not let us say `Connection: close`.)
+fn send(request: Request, bytes: &[u8]) {
+    let mut writer = request.into_writer();
+    if let Err(error) = writer.write_all(bytes).and_then(|()| writer.flush()) {
         debug!("the desk could not answer: {error}");
     }
 }
 
-/// Sends an answer, and asks the client to close. A connection that is kept alive keeps one of tiny_http's
-/// threads, and when a browser opens six at once it may leave one of them without: its page would wait for
-/// the others to end. `Request::respond` would not let us say so.
-fn send(
-    request: Request,
-    answer: Answer,
-    mut headers: Vec<(&'static str, String)>,
-) -> io::Result<()> {
-    headers.push(("Connection", "close".to_string()));
-    let bytes = http::print(answer, &headers, *request.method() == Method::Head);
-    let mut writer = request.into_writer();
-    writer.write_all(&bytes)?;
-    writer.flush()
+/// Answers a request that has a body, on a thread of its own: tiny_http reads the body to its end before it lets
+/// go of the request, and waits for it. A request that is not let go of keeps a thread of tiny_http and its
+/// socket for ever. That is left to those who claim to send more than this machine has memory for: tiny_http
+/// would ask for all of it, and end the process.
+fn send_apart(request: Request, length: usize, bytes: Vec<u8>) {
+    let (give, take) = bounded::<Request>(1);
+    let thread = thread::Builder::new().name("desk-body".to_string());
+    let thread = thread.spawn(move || take.iter().for_each(|request| send(request, &bytes)));
+    match thread {
+        Ok(_) if has_room_for(length) => drop(give.send(request)),
+        _ => mem::forget(request),
+    }
+}
+
+/// Would the machine give so many bytes?
+fn has_room_for(length: usize) -> bool {
+    let mut room = Vec::<u8>::new();
+    let has_room = room.try_reserve_exact(length).is_ok();
+    black_box(room); // or a compiler would see that nothing is done with it, and not ask at all
+    has_room
 }
 
 /// The desk's own table of routes.

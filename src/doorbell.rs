@@ -53,9 +53,9 @@ impl Bell {
         self.thread.unpark();
     }
 
-    /// Takes one of the words that were left.
+    /// Takes one of the words that were left: first the one that is left only once.
     fn take(&self) -> Option<Signal> {
-        let signals = [Signal::Readable, Signal::Tick, Signal::Closing];
+        let signals = [Signal::Closing, Signal::Readable, Signal::Tick];
         let mut signals = signals.into_iter();
         signals.find(|signal| self.word(*signal).swap(false, Ordering::SeqCst))
     }
@@ -146,13 +146,9 @@ impl Doorbell {
         }
         // A time too far to be told (a patient debugger's) is a year.
         let year = Duration::from_secs(365 * 24 * 3600);
-        let every = every.min(year);
+        let every = every.clamp(Duration::from_millis(1), year);
         let due = due(sleepers.started, every);
-        let sleeper = Sleeper {
-            bell,
-            every: every.max(Duration::from_millis(1)),
-            due,
-        };
+        let sleeper = Sleeper { bell, every, due };
         sleepers.by_key.insert(key, sleeper);
         sleepers.by_time.insert((due, key));
         if sleepers.by_time.first() == Some(&(due, key)) {

@@ -82,9 +82,13 @@ pub fn gap_json(next: u64) -> String {
 
 /// JSON made fit to stand inside a script: `</script>` and `<!--` cannot appear in it, nor the two
 /// line separators that JSON allows in a string and older JavaScript does not.
-/// (HTML standard, "Restrictions for contents of script elements".)
+/// (HTML standard, "Restrictions for contents of script elements".) And a `__proto__` is a name like any
+/// other, as it is in JSON: not in brackets, a script would make it the object's prototype (ECMAScript,
+/// section B.3.1). Inside a string a quote has a backslash before it, so only names are found.
 pub fn json_in_script(json: &str) -> String {
-    json.replace('<', "\\u003c")
+    json.replace(r#"{"__proto__":"#, r#"{["__proto__"]:"#)
+        .replace(r#","__proto__":"#, r#",["__proto__"]:"#)
+        .replace('<', "\\u003c")
         .replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029")
 }

@@ -80,11 +80,17 @@ pub fn read_request(
         }
     };
     let mut request = parse_head(&inbox[..head_bytes])?;
-    inbox.drain(..head_bytes);
-    request.head_bytes = head_bytes;
-    if !read_body(socket, inbox, &mut request, deadline)? {
+    let length = body_length(&request)?;
+    let is_asked_for = expects_continue(&request)?;
+    inbox.drain(..head_bytes); // not sooner: whoever refuses the request looks what method it has
+    if is_asked_for && inbox.len() < length {
+        let mut writer = socket;
+        writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+    if !read_body(socket, inbox, length, deadline)? {
         return Ok(Incoming::Nothing);
     }
+    request.body = inbox.drain(..length).collect();
     inbox.shrink_to_fit(); // the request may be held for long, and needs no room
     Ok(Incoming::Request(request))
 }
@@ -285,23 +291,18 @@ fn check_host(request: &Request) -> Result<(), Refusal> {
     }
 }
 
+/// Reads until so many bytes of the body are here. `false`: the client has gone.
 fn read_body(
     socket: &TcpStream,
     inbox: &mut Vec<u8>,
-    request: &mut Request,
+    length: usize,
     deadline: Instant,
 ) -> Result<bool, Failure> {
-    let length = body_length(request)?;
-    if expects_continue(request)? && inbox.len() < length {
-        let mut writer = socket;
-        writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-    }
     while inbox.len() < length {
         if !read_more(socket, inbox, deadline)? {
             return Ok(false);
         }
     }
-    request.body = inbox.drain(..length).collect();
     Ok(true)
 }
 

@@ -108,7 +108,7 @@ fn forget_one(topics: &mut HashMap<String, Arc<Topic>>) -> Result<(), TooManyTop
     let idle = topics
         .values()
         .filter(|topic| Arc::strong_count(topic) == 1 && !LASTING.contains(&&*topic.name))
-        .min_by_key(|topic| lock(&topic.room).newest)
+        .min_by_key(|topic| lock(&topic.room).spoken)
         .map(|topic| topic.name.clone());
     topics.remove(&idle.ok_or(TooManyTopics)?);
     Ok(())
@@ -129,6 +129,7 @@ impl Topic {
             name: name.to_string(),
             room: Mutex::new(Room {
                 newest,
+                spoken: Instant::now(),
                 ring: VecDeque::new(),
                 ring_bytes: 0,
                 chairs: HashMap::new(),
@@ -142,6 +143,8 @@ impl Topic {
 struct Room {
     /// The id of the newest event, or the one before the first.
     newest: u64,
+    /// When it came; in a topic without events, when the topic was opened.
+    spoken: Instant,
     /// The last events; their ids have no holes.
     ring: VecDeque<Arc<Event>>,
     ring_bytes: usize,
@@ -152,6 +155,7 @@ struct Room {
 impl Room {
     fn append(&mut self, event: &Arc<Event>) {
         self.newest = event.id;
+        self.spoken = Instant::now();
         self.ring_bytes += event.json.len();
         self.ring.push_back(event.clone());
         while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {
@@ -307,7 +311,7 @@ impl Seat {
             }
         }
         if self.missed.swap(false, Ordering::SeqCst) {
-            return self.read_ring(start); // there may be holes between those that came
+            return self.read_ring(start); // there may be holes between those that came: all of them again
         }
         News {
             gap: None,

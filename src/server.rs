@@ -31,6 +31,10 @@ const BACKLOG: i32 = 4096;
 /// nested as deep as serde_json lets it be, in a debug build.
 const STACK: usize = 1 << 20;
 
+/// How long the server's own threads may take to end, when it is to. (The desk's may be kept by a client, for
+/// tiny_http knows no time-outs.)
+const THREADS_PATIENCE: Duration = Duration::from_millis(400);
+
 /// How long there must have been room before the log says again that there is none.
 const A_WHILE: Duration = Duration::from_secs(60);
 
@@ -96,14 +100,9 @@ impl Server {
             self.spawn("desk", move || desk::desk_thread(&desk, &shared))?;
         }
         let numbers = Arc::new(AtomicU64::new(1));
-        for (listener, address) in self
-            .listeners
-            .clone()
-            .into_iter()
-            .zip(self.addresses.clone())
-        {
+        for listener in self.listeners.clone() {
             let (shared, numbers) = (self.shared.clone(), numbers.clone());
-            let name = format!("accept-{}", address.port());
+            let name = format!("accept-{}", listener.local_addr()?.port());
             self.spawn(&name, move || {
                 accept_loop(&listener, routes, &shared, &numbers)
             })?;
@@ -118,7 +117,8 @@ impl Server {
     }
 
     /// Ends it well: no new connections, each held answer gets its proper end. Waits until the last
-    /// connection is gone, for `patience` at most. Answers how many were still there.
+    /// connection is gone, for `patience` at most, and then a moment for the other threads. Answers how many
+    /// connections were still there.
     pub fn stop(self, patience: Duration) -> usize {
         self.shared.closing.store(true, Ordering::SeqCst);
         for listener in &self.listeners {
@@ -130,10 +130,18 @@ impl Server {
         if let Some(desk) = &self.desk {
             desk.stop();
         }
-        let left = wait_for_connections(&self.shared.meter, patience);
+        let connections = &self.shared.meter.connections;
+        wait_until(Instant::now() + patience, || {
+            connections.load(Ordering::SeqCst) == 0
+        });
+        let left = connections.load(Ordering::SeqCst);
         self.shared.doorbell.stop();
+        let deadline = Instant::now() + THREADS_PATIENCE;
         for thread in self.threads {
-            let _ = thread.join();
+            wait_until(deadline, || thread.is_finished());
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
         }
         left
     }
@@ -314,13 +322,8 @@ fn answer_requests(conn: &mut Connection, routes: &[Route]) -> io::Result<()> {
     Ok(())
 }
 
-fn wait_for_connections(meter: &Meter, patience: Duration) -> usize {
-    let deadline = Instant::now() + patience;
-    loop {
-        let left = meter.connections.load(Ordering::SeqCst);
-        if left == 0 || Instant::now() >= deadline {
-            return left;
-        }
+fn wait_until(deadline: Instant, is_over: impl Fn() -> bool) {
+    while !is_over() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(5));
     }
 }

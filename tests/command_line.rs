@@ -184,8 +184,18 @@ fn it_ends_well_with_a_thousand_held_connections() {
     assert!(status.success(), "{status} {log}");
 }
 
-/// With limits of an hour, only the end's own limit lets go of one that does not take its answer, and of
-/// one that never stops talking.
+#[test]
+fn it_ends_well_although_the_desk_waits_for_a_body() {
+    let running = Running::start(ANY, 3);
+    let mut client = Client::to(running.addresses[2]);
+    client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n");
+    running.signal(Signal::SIGTERM);
+    assert!(running.wait().0.success());
+    drop(client); // until here it was open
+}
+
+/// With limits of an hour, only the end's own limit lets go of one that does not take its answer; and one
+/// that never stops talking is told all the same.
 #[test]
 fn it_ends_well_although_some_never_do() {
     let running = Running::start(&[ANY, &["--patience", "3600"]].concat(), 3);

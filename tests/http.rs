@@ -856,3 +856,43 @@ fn a_whole_url_without_a_path_is_the_first_page() {
         Some("text/html; charset=utf-8")
     );
 }
+
+#[test]
+fn every_answer_says_when_it_was_made() {
+    let server = TestServer::start();
+    for target in [
+        "/",
+        "/polling",
+        "/long-polling",
+        "/xhr-streaming",
+        "/nothing",
+    ] {
+        let head = server.get(target).read_head();
+        let date = head.header("Date").map(httpdate::parse_http_date);
+        assert!(matches!(date, Some(Ok(_))), "{target}: {}", head.text);
+    }
+}
+
+#[test]
+fn a_head_request_that_is_refused_gets_no_body_either() {
+    let server = TestServer::start();
+    for (more, status) in [
+        ("Content-Length: 70000\r\n", 413),
+        ("Transfer-Encoding: chunked\r\n", 411),
+        ("Host: twice\r\n", 400),
+    ] {
+        let mut client = server.ask(&format!("HEAD / HTTP/1.1\r\nHost: localhost\r\n{more}\r\n"));
+        assert_eq!(client.read_head().status, status);
+        assert_eq!(client.read_to_end(), "", "{more}");
+    }
+}
+
+#[test]
+fn a_patience_of_weeks_is_no_trouble() {
+    let server = TestServer::with_limits(|limits| {
+        *limits = limits.stretched(Duration::from_secs(u32::MAX.into()));
+    });
+    assert_eq!(status(&server, get("/polling")), 200);
+    let _held = server.get("/xhr-streaming");
+    server.wait_held("xhr_streaming", 1);
+}

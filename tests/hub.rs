@@ -317,6 +317,21 @@ fn a_topic_that_was_forgotten_tells_its_old_readers_of_the_gap() {
 }
 
 #[test]
+fn the_topic_that_has_been_silent_for_longest_is_forgotten_and_not_the_oldest() {
+    let hub = Hub::default();
+    let first = publish(&hub, "news");
+    for n in 1..MAX_TOPICS {
+        publish(&hub, &format!("topic-{n}"));
+    }
+    let second = publish(&hub, "news");
+    publish(&hub, "one-too-many");
+    let news = hub.read("news", Cursor::Last(2)).unwrap();
+    assert_eq!(ids(&news), [first, second]);
+    let silent = hub.read("topic-1", Cursor::Last(1)).unwrap();
+    assert!(silent.is_empty(), "a new topic of the old name");
+}
+
+#[test]
 fn chat_and_baseball_are_never_forgotten() {
     let hub = Hub::default();
     let said = publish(&hub, "chat");

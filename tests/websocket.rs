@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -636,4 +636,43 @@ fn the_end_of_the_server_is_1001() {
     assert_eq!((code, reason.as_str()), (1001, "the server is ending"));
     drop(client);
     assert_eq!(ending.join().unwrap(), 0);
+}
+
+// --- who says much at once ---
+
+#[test]
+fn who_says_more_at_once_than_the_ring_holds_is_told_all_of_it() {
+    const SAID: usize = 3 * RING_EVENTS;
+    let server = TestServer::start();
+    let base = server.publish("chat", "the beginning");
+    let mut client = server.open(&format!("/websocket?since={base}"));
+    let mut writer = client.socket.try_clone().unwrap();
+    let all = frame(0x81, b"1").repeat(SAID);
+    let saying = thread::spawn(move || writer.write_all(&all));
+    for n in 1..=SAID as u64 {
+        assert_eq!(read_json(&mut client)["id"], base + n);
+    }
+    saying.join().unwrap().unwrap();
+}
+
+#[test]
+fn who_never_stops_talking_is_told_that_the_server_ends() {
+    for path in BOTH {
+        let mut server = TestServer::start();
+        let mut client = server.open(path);
+        let mut writer = client.socket.try_clone().unwrap();
+        let pings = frame(0x89, &[b'!'; 125]).repeat(100);
+        let talking = thread::spawn(move || while writer.write_all(&pings).is_ok() {});
+        client.expect(b"\x8a\x7d");
+        let mut socket = client.socket.try_clone().unwrap();
+        let reading = thread::spawn(move || {
+            let mut said = Vec::new();
+            let _ = socket.read_to_end(&mut said); // to the end, or to the reset of who would not listen
+            said
+        });
+        assert_eq!(server.stop(), 0, "{path}");
+        let said = reading.join().unwrap();
+        assert!(said.ends_with(b"\x88\x16\x03\xe9the server is ending"));
+        talking.join().unwrap();
+    }
 }

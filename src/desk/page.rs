@@ -58,8 +58,13 @@ fn authorities(name: &str, shared: &Shared) -> Vec<String> {
     listeners.map(authority).collect()
 }
 
-/// The name for a listener: the one that the reader uses, where it leads there; else its address.
+/// The name for a listener: the one that the reader uses, where it leads there; else its address. (Whoever uses
+/// an IPv6 address is shown `localhost`: browsers know no such host in a policy.)
 fn host(name: &str, ip: IpAddr) -> String {
+    let name = match name.starts_with('[') {
+        true => "localhost",
+        false => name,
+    };
     let by_name = name.eq_ignore_ascii_case("localhost") && ip.is_loopback();
     match ip {
         _ if by_name || ip.is_unspecified() => name.to_string(),

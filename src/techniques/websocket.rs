@@ -42,11 +42,11 @@ pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(),
 
 #[inline(never)]
 fn talk(socket: &mut Socket, seat: &mut Seat, topic: &str, hub: &Hub) -> Result<(), Error> {
-    listen(socket, topic, hub)?; // what came together with the handshake
+    listen(socket, seat, topic, hub)?; // what came together with the handshake
     loop {
         match socket.get_mut().wait(seat) {
             Wake::News(news) => tell(socket, &news)?,
-            Wake::Bytes => listen(socket, topic, hub)?,
+            Wake::Bytes => listen(socket, seat, topic, hub)?,
             Wake::Tick => socket.send(Message::Ping(Default::default()))?,
             Wake::Closing => return going_away(socket),
             Wake::HungUp => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
@@ -63,10 +63,12 @@ fn tell(socket: &mut Socket, news: &News) -> Result<(), Error> {
     socket.flush()
 }
 
-/// Publishes what the client said.
-fn listen(socket: &mut Socket, topic: &str, hub: &Hub) -> Result<(), Error> {
+/// Publishes what the client said. Whoever says much, without a pause, is told meanwhile what comes.
+fn listen(socket: &mut Socket, seat: &mut Seat, topic: &str, hub: &Hub) -> Result<(), Error> {
     while let Some(message) = read_message(socket)? {
         hear(&message, socket, topic, hub)?;
+        let news = socket.get_mut().take_news(seat);
+        tell(socket, &news)?;
     }
     Ok(())
 }
@@ -148,8 +150,11 @@ pub fn open(conn: &mut Connection) -> Box<Socket<'_>> {
     Box::new(WebSocket::from_raw_socket(conn, Role::Server, Some(config)))
 }
 
-/// The next message that is already here. `None`: no whole one is.
+/// The next message that is already here. `None`: no whole one is, or the server is ending, and hears no more.
 pub fn read_message(socket: &mut Socket) -> Result<Option<Message>, Error> {
+    if socket.get_ref().is_closing() {
+        return Ok(None);
+    }
     match socket.read() {
         Ok(message) => Ok(Some(message)),
         Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -163,6 +168,7 @@ pub fn going_away(socket: &mut Socket) -> Result<(), Error> {
 }
 
 fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) -> Result<(), Error> {
+    socket.flush()?; // a pong that still waits comes before the Close
     let reason = reason.into();
     socket.close(Some(CloseFrame { code, reason }))?;
     socket.flush()
