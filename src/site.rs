@@ -134,13 +134,17 @@ fn content_type(file: &EmbeddedFile) -> String {
 }
 
 /// What a page may load and connect to: itself, and our other ports (Content-Security-Policy).
-/// `localhost` is always among them, so that the article's own line works on every page.
+/// `localhost` is always among them, so that the article's own line works on every page. An IPv6 address can't
+/// be: browsers know no such host in a policy, so a page that came by one keeps to its own port.
 fn page_policy(request: &Request, shared: &Shared) -> String {
     let (host, _) = split_port(request.header("Host").unwrap_or("localhost"));
     let (mut http, mut ws) = (String::new(), String::new());
     for port in &shared.ports {
-        http.push_str(&format!(" http://{host}:{port}"));
-        ws.push_str(&format!(" ws://{host}:{port} ws://localhost:{port}"));
+        if !host.starts_with('[') {
+            http.push_str(&format!(" http://{host}:{port}"));
+            ws.push_str(&format!(" ws://{host}:{port}"));
+        }
+        ws.push_str(&format!(" ws://localhost:{port}"));
     }
     format!(
         "default-src 'self'; connect-src 'self'{http}{ws}; script-src 'self'{http}; img-src 'self' data:; \

@@ -9,7 +9,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use browser::{Page, chromium};
@@ -722,6 +722,60 @@ fn asking_a_slow_network_without_waiting_brings_answers_that_are_too_late() {
         now("baseball")
     ));
     page.wait_count("late", 2);
+}
+
+/// Answers to questions that were asked before another was answered, in an order of ours.
+const IMPATIENT: &str = "(async () => {
+    const asked = [], told = [], late = [];
+    window.XMLHttpRequest = class {
+        open() {}
+        send() { asked.push(this); }
+        abort() {}
+    };
+    const {polling} = await import('/polling.js');
+    const tell = (what) => { if (what === 'late') late.push(what); };
+    const options = {interval: () => 1, impatient: () => true};
+    const link = polling('/polling?since=10', ({id}) => told.push(id), tell, options);
+    const answer = async (n, ids) => {
+        while (asked.length <= n) await new Promise((done) => { setTimeout(done, 1); });
+        const events = ids.map((id) => ({id}));
+        const next = ids.at(-1) ?? 10;
+        Object.assign(asked[n], {readyState: 4, status: 200, responseText: JSON.stringify({events, next, gap: false})});
+        asked[n].onreadystatechange();
+    };
+    await answer(4, [11]);
+    await answer(1, []); // nothing that is not known
+    await answer(0, [11]);
+    await answer(2, [13]); // and where is 12?
+    await answer(3, [11, 12]); // more than is known, and nothing missing before it
+    await answer(asked.length, [13, 14]); // the next question's
+    link.close();
+    return [told, late.length];
+})()";
+
+#[test]
+fn an_answer_that_was_overtaken_neither_skips_an_event_nor_brings_one_twice() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "websocket.html");
+    assert_eq!(page.js(IMPATIENT), json!([[11, 12, 13, 14], 3]));
+}
+
+#[test]
+fn a_page_that_came_by_an_ipv6_address_keeps_to_its_own_port() {
+    let Some(chromium) = chromium() else { return };
+    let address = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    if TcpListener::bind(address).is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let mut settings = settings();
+    settings.listen = vec![address, address];
+    let server = TestServer::with(settings);
+    for name in live_pages() {
+        let page = chromium.open(&server, &format!("{name}.html"));
+        wait_play(&page);
+    }
 }
 
 // Both languages.

@@ -47,6 +47,27 @@ const PAGES: [&str; 9] = [
 ];
 
 #[test]
+fn what_anyone_says_is_the_same_by_every_technique() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let said = r#"{"__proto__":{"nick":"a"},"b":[{"c":1,"__proto__":2}],"d":"{\"__proto__\":3}"}"#;
+    let (head, _) = server.ask(&post("/publish?topic=same", said)).read_answer();
+    assert_eq!(head.status, 200);
+    let page = chromium.open(&server, "polling.html");
+    page.js("(async () => { window.comets = await import('/comet.js'); })()");
+    let names = page.js("comets.TRANSPORTS.concat('event-source')");
+    for name in names.as_array().expect("a list") {
+        let data = page.js(&format!(
+            "new Promise((told) => {{
+                const comet = new comets.Comet('/?topic=same&since=-1', {{transports: [{name}]}});
+                comet.onmessage = (e) => {{ comet.close(); told(JSON.stringify(JSON.parse(e.data).data)); }};
+            }})"
+        ));
+        assert_eq!(data, json!(said), "{name}");
+    }
+}
+
+#[test]
 fn what_anyone_says_stays_text_in_every_technique() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();

@@ -11,7 +11,7 @@
 //   comet.onclose = () => {};                     // after close(), and only then
 //
 // The URL is the server's, not a transport's. Without `since`, it begins with
-// what comes now. As with a WebSocket, send throws before it is open. Not as
+// what comes now, and asks first which event that is. As with a WebSocket, send throws before it is open. Not as
 // with a WebSocket, a lost connection isn't the end: it is CONNECTING again, and
 // `onopen` comes again.
 //
@@ -81,7 +81,7 @@ export class Comet extends EventTarget {
             this[`on${name}`] = null;
             this.addEventListener(name, (e) => this[`on${name}`]?.(e));
         }
-        queueMicrotask(() => this.#try(0)); // by then the caller has set its handlers
+        queueMicrotask(() => this.#begin()); // by then the caller has set its handlers
     }
 
     // By POST, it also gives a promise, for a caller who wants to know if it was taken.
@@ -104,6 +104,22 @@ export class Comet extends EventTarget {
     }
 
     // The choice: each of the list in turn, until one gives its sign.
+
+    async #begin() {
+        if (!this.#url.searchParams.has('since')) await this.#askForNow();
+        this.#try(0);
+    }
+
+    // A connection may be lost before it has brought an id to come back with. (If
+    // there is no answer: the transports are about to find out why.)
+    async #askForNow() {
+        const url = new URL((this.#options.paths.polling ?? 'polling') + this.#url.search, this.#url);
+        try {
+            const answer = await fetch(url, {signal: AbortSignal.timeout(this.#options.silence)});
+            const {next} = await answer.json();
+            if (next) this.#url.searchParams.set('since', next);
+        } catch {}
+    }
 
     #try(place) {
         if (this.readyState > OPEN) return;
@@ -176,7 +192,7 @@ export class Comet extends EventTarget {
     // a server that was away don't all come back at once.
     #rest() {
         const ms = Math.min(1000 * 2 ** this.#rounds++, 30_000) * (0.5 + Math.random() / 2);
-        this.#timer = setTimeout(() => this.#try(0), ms);
+        this.#timer = setTimeout(() => this.#begin(), ms);
         this.#error(`no transport works; once more in ${(ms / 1000).toFixed(1)} s`);
     }
 

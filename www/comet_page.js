@@ -10,8 +10,9 @@ const NAMES = [TRANSPORTS[0], 'event-source', ...TRANSPORTS.slice(1)];
 const KEPT = 200; // lines of the log
 
 const rows = NAMES.map(row);
-const log = element('ol',
-    {id: 'choice-log', class: 'log', role: 'log', tabindex: 0, 'data-say-label': 'comet.log'});
+const log = element('ol');
+const frame = element('div',
+    {id: 'choice-log', class: 'log', role: 'log', tabindex: 0, 'data-say-label': 'comet.log'}, log);
 const tried = []; // what the log shows: {at, topic, transport, state, why}
 document.addEventListener('language', () => log.replaceChildren(...tried.map(line)));
 
@@ -79,7 +80,7 @@ function panel() {
     return element('section', {class: 'panel choice'},
         element('h2', {'data-say': 'comet.choice'}),
         element('div', {}, table(), button()),
-        element('div', {}, element('h3', {'data-say': 'comet.log'}), log),
+        element('div', {}, element('h3', {'data-say': 'comet.log'}), frame),
         element('p', {class: 'note', 'data-say': 'comet.note'}));
 }
 
@@ -135,13 +136,13 @@ function checkbox(what, name, checked) {
 
 function write(entry) {
     tried.push({at: new Date(), ...entry});
-    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 30;
+    const atEnd = frame.scrollHeight - frame.scrollTop - frame.clientHeight < 30;
     log.append(line(tried.at(-1)));
     if (tried.length > KEPT) {
         tried.shift();
         log.firstElementChild.remove();
     }
-    if (atEnd) log.scrollTop = log.scrollHeight;
+    if (atEnd) frame.scrollTop = frame.scrollHeight;
 }
 
 function line({at, topic, transport, state, why}) {

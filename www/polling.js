@@ -29,13 +29,18 @@ export function polling(url, callback, tell = () => {}, options = {}) {
     function update({events, next, gap}, asked) {
         const since = address.searchParams.get('since');
         const overtaken = asked !== since; // by the answer to another question
-        if (overtaken && next <= since) return tell('late');
+        if (overtaken && !goesOn(events, since)) return tell('late');
         address.searchParams.set('since', next);
         // Events are missing up to the first of these.
         if (gap && !overtaken) callback({gap, next: events.length ? events[0].id - 1 : next});
         for (const event of events) {
             if (!overtaken || event.id > since) callback(event);
         }
+    }
+
+    // Has an answer that was overtaken more than is known, and nothing missing before it?
+    function goesOn(events, since) {
+        return events.length > 0 && events[0].id <= Number(since) + 1 && events.at(-1).id > since;
     }
 
     tick();

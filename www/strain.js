@@ -80,7 +80,7 @@ async function openSome(strain) {
     const open = opened(strain).length;
     if (strain.sockets.size > open) return () => say('strain.browser', {n: number(open)});
     const limit = await limitOf(strain);
-    if (!limit?.room) return limit?.word ?? (() => say('strain.lost'));
+    if (!limit.room) return limit.word;
     const count = Math.min(AT_ONCE, limit.room, strain.wanted - open);
     const ends = await Promise.all(Array.from({length: count}, () => openOne(strain)));
     if (ends.includes('refused')) return whoRefused(strain);
@@ -88,10 +88,10 @@ async function openSome(strain) {
     return null;
 }
 
-// How many connections the server has left, and what to say when there are none; null if the desk doesn't answer.
+// How many connections the server has left, and what to say when there are none.
 async function limitOf({ask, wanted, sockets}) {
     const stats = await ask('/stats').catch(() => null);
-    if (!stats) return null;
+    if (!stats) return {room: 0, word: () => say('strain.lost')};
     const {connections, limits} = stats;
     const word = () => say('strain.full', {n: number(limits.connections), left: number(wanted - sockets.size)});
     return {room: Math.max(0, limits.connections - connections), word};
@@ -101,7 +101,7 @@ async function limitOf({ask, wanted, sockets}) {
 async function whoRefused(strain) {
     await pause(AGAIN);
     const limit = await limitOf(strain);
-    if (!limit?.room) return limit?.word ?? (() => say('strain.lost'));
+    if (!limit.room) return limit.word;
     const open = opened(strain).length;
     if (open === 0) {
         await pause(4 * AGAIN);

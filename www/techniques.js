@@ -22,14 +22,16 @@ export function technique(name) {
 let asked;
 
 // Where this page came from, and the server's other port: to a browser that is a second origin,
-// with six connections of its own. A page that came by way of a proxy knows no other port.
+// with six connections of its own. A page that came by way of a proxy knows no other port; one that came by an IPv6
+// address may use no other, because its policy can't name one.
 // The desk, which only this machine can see, serves a page too: there `home` is where all others are, and `strained` the
 // port that it strains.
 export async function origins() {
     asked ??= fetch('/ports').then((answer) => answer.json());
     const {ports, desk, comet} = await asked;
     const known = ports.includes(Number(location.port || {'http:': 80, 'https:': 443}[location.protocol]));
-    const second = known && ports.find((port) => String(port) !== location.port);
+    const nameable = !location.hostname.startsWith('[');
+    const second = known && nameable && ports.find((port) => String(port) !== location.port);
     const at = (port) => `${location.protocol}//${location.hostname}:${port}`;
     return {
         own: location.origin, other: second ? at(second) : location.origin,

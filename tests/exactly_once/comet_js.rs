@@ -119,6 +119,31 @@ fn comet_js_comes_back_to_a_restarted_server_and_is_told_of_the_gap() {
     }
 }
 
+#[test]
+fn comet_js_without_since_loses_nothing_although_no_message_came_before_the_cut() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "polling.html");
+    page.js("(async () => {
+            const sockets = [];
+            const {WebSocket} = window;
+            window.WebSocket = class extends WebSocket {
+                constructor(...how) { super(...how); sockets.push(this); }
+            };
+            const {Comet} = await import('/comet.js');
+            const comet = new Comet('/?topic=quiet', {transports: ['websocket']});
+            window.told = [];
+            comet.onmessage = ({data}) => told.push(JSON.parse(data).data);
+            await new Promise((opened) => { comet.onopen = opened; });
+            const lost = new Promise((lost) => { comet.onchoice = lost; });
+            sockets.at(-1).close();
+            await lost; // it comes back in a second
+            await fetch('/publish?topic=quiet', {method: 'POST', body: '\"meanwhile\"'});
+        })()");
+    page.wait("told.length > 0");
+    assert_eq!(page.js("told"), json!(["meanwhile"]));
+}
+
 /// Four publishers publish while something is done, but no more than the ring holds: so nobody may miss
 /// anything. Answers with the ids, in order.
 fn publish_while(server: &TestServer, topic: &str, doing: impl FnOnce()) -> Vec<u64> {

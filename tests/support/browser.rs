@@ -443,7 +443,7 @@ impl Notes {
     fn take_request(&mut self, url: &str) {
         let authority = url.split('/').nth(2).unwrap_or_default();
         let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
-        let ours = matches!(host, "127.0.0.1" | "localhost")
+        let ours = matches!(host, "127.0.0.1" | "localhost" | "[::1]")
             && self.ports.iter().any(|ours| ours.to_string() == port);
         if !ours && !url.starts_with("data:") && url != "about:blank" {
             self.troubles.push(format!("a request to {url}"));
