@@ -30,6 +30,7 @@ fn read_up_to(seat: &mut Seat, last: u64) -> Vec<u64> {
     let mut told = Vec::new();
     while told.last() != Some(&last) {
         let news = seat.news();
+        assert!(!news.is_empty(), "there is more to come");
         assert_eq!(news.gap, None, "no gap while the ring reaches");
         told.extend(ids(&news));
     }
@@ -245,8 +246,9 @@ fn four_publishers_and_eight_readers_lose_nothing_and_repeat_nothing() {
 
 /// Every id in order, but for those that a gap names.
 fn read_with_gaps(seat: &mut Seat, before: u64, last: u64) {
-    let mut seen = before;
+    let (mut seen, begun) = (before, Instant::now());
     while seen < last {
+        assert!(begun.elapsed() < PATIENCE, "{seen} of {last}");
         let news = seat.news();
         if let Some(gap) = news.gap {
             assert!(gap > seen, "a gap is told only where something is missing");

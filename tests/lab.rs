@@ -56,6 +56,22 @@ fn answer(technique: Technique) -> (Vec<u8>, [u64; 3]) {
     (bytes, ids)
 }
 
+#[test]
+fn a_publisher_that_was_silent_for_long_comes_back() {
+    let server = TestServer::with_limits(|limits| limits.idle = Duration::from_millis(50));
+    let mut clients = Clients::new(server.address).unwrap();
+    let publisher = clients.publisher().unwrap();
+    for published in 1..=3 {
+        clients.publish(publisher, "1").unwrap();
+        let patience = support::PATIENCE;
+        let is_said = clients.until(patience, |clients| clients.published.len() == published);
+        assert!(is_said.unwrap());
+        let is_gone = clients.until(patience, |_| server.connections() == 0);
+        assert!(is_gone.unwrap(), "the server has closed it");
+        clients.until(Duration::from_millis(50), |_| false).unwrap(); // and the client has heard of it
+    }
+}
+
 /// What a reader sees who gets the bytes in these pieces.
 fn read(pieces: &[&[u8]]) -> Seen {
     let mut reader = Reader::default();

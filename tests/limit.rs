@@ -26,6 +26,7 @@ fn a_stream_told_in_many_answers_tells_each_event_once_and_in_order() {
         let first = reader.stream.follower.last;
         let seen = AtomicU64::new(first);
         thread::scope(|scope| {
+            let _end = End(&seen);
             scope.spawn(|| publish(&server, path, first, &seen));
             while reader.stream.follower.last < first + EVENTS {
                 reader.read_answer();
@@ -34,6 +35,15 @@ fn a_stream_told_in_many_answers_tells_each_event_once_and_in_order() {
         });
         assert_eq!(reader.stream.follower.gaps, 0, "{path}");
         assert!(reader.answers > 1, "{path} has ended only once");
+    }
+}
+
+/// However the reading ends, the publisher ends with it.
+struct End<'a>(&'a AtomicU64);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(u64::MAX / 2, Ordering::SeqCst);
     }
 }
 

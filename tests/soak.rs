@@ -17,7 +17,7 @@ use comet::hub::{Cursor, MAX_TOPICS};
 use fastrand::Rng;
 use footprint::{Footprint, share_one_arena};
 use socket2::SockRef;
-use support::{StreamReader, TestServer, frame, get, handshake, ids, json, post, seeded};
+use support::{PATIENCE, StreamReader, TestServer, frame, get, handshake, ids, json, post, seeded};
 use support::{settings, wait_until};
 
 /// How many threads play clients that come and go; each has up to [`OPEN`] connections at a time.
@@ -111,6 +111,17 @@ struct Progress {
     over: AtomicBool,
 }
 
+/// However the round ends, those who wait for its end hear of it: a thread that has failed waits for all others
+/// before it says so.
+struct End<'a>(&'a Progress);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.last.store(0, Ordering::SeqCst);
+        self.0.over.store(true, Ordering::SeqCst);
+    }
+}
+
 impl Progress {
     fn of_slowest(&self) -> u64 {
         let seen = self.seen.iter().map(|seen| seen.load(Ordering::SeqCst));
@@ -128,6 +139,7 @@ fn round(server: &TestServer, length: Duration, random: &mut Rng) {
     };
     let errands = AtomicUsize::new(0);
     thread::scope(|scope| {
+        let _end = End(&progress);
         for technique in 0..TECHNIQUES {
             let progress = &progress;
             spawn(scope, move || follow(server, technique, progress));
@@ -166,7 +178,6 @@ fn publish_steadily(server: &TestServer, length: Duration, progress: &Progress) 
     progress.last.store(last, Ordering::SeqCst);
     let all = || progress.of_slowest() == last;
     wait_until("all who read all along have everything", all);
-    progress.over.store(true, Ordering::SeqCst);
 }
 
 /// Events of all sizes: those who don't read get stuck in them.
@@ -315,6 +326,7 @@ fn talk(server: SocketAddr, random: &mut Rng) {
     let Ok(client) = TcpStream::connect(server) else {
         return;
     };
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     let opened = tungstenite::client("ws://localhost/echo", client);
     let (mut socket, _) = opened.expect("the server agrees to the upgrade");
     let message = tungstenite::Message::binary(vec![7; random.usize(..30_000)]);
@@ -354,6 +366,7 @@ fn run_errand(server: SocketAddr, random: &mut Rng) {
     let Ok(mut client) = TcpStream::connect(server) else {
         return;
     };
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     client.write_all(request.as_bytes()).expect("it takes all");
     client.shutdown(Shutdown::Write).expect("half a close");
     let mut answer = Vec::new();

@@ -180,10 +180,17 @@ fn breakpoint_set(line: &str) -> Option<&str> {
         .strip_prefix("reakpoint ")
 }
 
+/// None of them has one of the page's own ports in it, as 38081 has: they are put in one after the other.
 fn free_ports() -> Vec<String> {
-    let listeners = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    let ports = listeners.iter().map(|one| one.local_addr().unwrap().port());
-    ports.map(|port| port.to_string()).collect()
+    loop {
+        let listeners = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let ports = listeners.iter().map(|one| one.local_addr().unwrap().port());
+        let ports: Vec<String> = ports.map(|port| port.to_string()).collect();
+        let is_plain = |port: &String| !PORTS.iter().any(|named| port.contains(named));
+        if ports.iter().all(is_plain) {
+            return ports;
+        }
+    }
 }
 
 fn with_ports(page: &str, ports: &[String]) -> String {

@@ -218,8 +218,13 @@ impl Clients {
         for _ in 0..count {
             self.listen(technique)?;
         }
-        self.all_open()?;
-        Ok(())
+        match self.all_open()? {
+            true => Ok(()),
+            false => Err(io::Error::other(format!(
+                "the server has not let in {} of {count} connections",
+                self.opening
+            ))),
+        }
     }
 
     /// One more client that listens. Waits while too many are still being let in.
@@ -241,8 +246,14 @@ impl Clients {
         self.connect(Errand::Publish(topic.to_string()))
     }
 
-    /// Has this publisher publish; [`Clients::published`] has it once the server has said its id.
+    /// Has this publisher publish; [`Clients::published`] has it once the server has said its id. If it was
+    /// silent for so long that the server has closed its connection, it comes by a new one.
     pub fn publish(&mut self, publisher: usize, json: &str) -> io::Result<()> {
+        if self.clients[publisher].gone {
+            let socket = self.open_socket(publisher)?;
+            let client = &mut self.clients[publisher];
+            (client.socket, client.reader, client.gone) = (socket, Reader::default(), false);
+        }
         let client = &mut self.clients[publisher];
         let Errand::Publish(topic) = &client.errand else {
             return Ok(());
@@ -342,17 +353,8 @@ impl Clients {
 
     fn connect(&mut self, errand: Errand) -> io::Result<usize> {
         let asked = Instant::now();
-        let socket = TcpStream::connect(self.address).map_err(|error| self.explain(error))?;
-        socket.set_nonblocking(true)?;
-        socket.set_nodelay(true)?;
-        // Ends with a reset: thousands of sockets in TIME_WAIT would use up the ports.
-        SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
         let key = self.clients.len();
-        // SAFETY: the socket is closed by `lose`, which deletes it first, or together with the poller.
-        unsafe {
-            self.poller
-                .add_with_mode(&socket, Event::readable(key), PollMode::Level)
-        }?;
+        let socket = self.open_socket(key)?;
         self.clients.push(Client {
             socket,
             errand,
@@ -368,6 +370,20 @@ impl Clients {
             traffic: Traffic::default(),
         });
         Ok(key)
+    }
+
+    fn open_socket(&self, key: usize) -> io::Result<TcpStream> {
+        let socket = TcpStream::connect(self.address).map_err(|error| self.explain(error))?;
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        // Ends with a reset: thousands of sockets in TIME_WAIT would use up the ports.
+        SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
+        // SAFETY: the socket is closed together with the poller, or after `lose` has deleted it.
+        unsafe {
+            self.poller
+                .add_with_mode(&socket, Event::readable(key), PollMode::Level)
+        }?;
+        Ok(socket)
     }
 
     fn explain(&self, error: io::Error) -> io::Error {

@@ -48,9 +48,15 @@ impl Machine {
             ..
         } = self.capacity;
         let room = connections.min(open_files as usize);
-        let room = room.saturating_sub(SPARE).max(1);
+        let ports = local_ports();
+        let set_by = match ports < room {
+            true => "ports (net.ipv4.ip_local_port_range)",
+            false => set_by,
+        };
+        let room = room.min(ports).saturating_sub(SPARE).max(1);
         let most = asked.iter().max().copied().unwrap_or(0);
         let mut sizes: Vec<usize> = asked.into_iter().map(|size| size.min(room)).collect();
+        sizes.sort_unstable();
         sizes.dedup();
         let note = (most > room).then(|| {
             format!("cut short at {room} connections instead of {most}: this machine has no room for more {set_by}")
@@ -81,6 +87,17 @@ impl Machine {
             "room_for_connections": self.capacity.connections,
             "ended_by": self.capacity.set_by,
         })
+    }
+}
+
+/// How many connections one address of ours can have to one of a server's.
+fn local_ports() -> usize {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let range = range.unwrap_or_default();
+    let mut ends = range.split_whitespace().map(str::parse::<usize>);
+    match (ends.next(), ends.next()) {
+        (Some(Ok(first)), Some(Ok(last))) => last.saturating_sub(first) + 1,
+        _ => usize::MAX,
     }
 }
 
