@@ -153,7 +153,11 @@ impl Connection {
         self.sleep_at_most(left)?;
         let wake = self.wait(&mut Seat::nowhere());
         self.watch = None;
-        Ok(matches!(wake, Wake::Bytes))
+        match wake {
+            Wake::Bytes => Ok(true),
+            Wake::Closing => self.read_what_came(), // it may have come just before the end
+            _ => Ok(false),
+        }
     }
 
     /// Takes note of what this request asks of its answer.

@@ -17,7 +17,7 @@ mod stats;
 mod usage;
 
 use std::hint::black_box;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
@@ -31,7 +31,7 @@ use crossbeam_channel::bounded;
 use log::{debug, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
-use tiny_http::{Method, Request};
+use tiny_http::{HTTPVersion, Method, Request};
 
 use crate::connection::Shared;
 use crate::failure::{Refusal, refuse};
@@ -160,7 +160,8 @@ fn answer(request: Request, shared: &Shared, notes: &mut Notes) {
     }
 }
 
-/// Sends an answer as it is. (`Request::respond` would not let us say `Connection: close`.)
+/// Sends an answer as it is. (`Request::respond` would not let us say `Connection: close`. That it is closed is
+/// the client's part: tiny_http keeps its sockets to itself.)
 fn send(request: Request, bytes: &[u8]) {
     let mut writer = request.into_writer();
     if let Err(error) = writer.write_all(bytes).and_then(|()| writer.flush()) {
@@ -168,18 +169,32 @@ fn send(request: Request, bytes: &[u8]) {
     }
 }
 
-/// Answers a request that has a body, on a thread of its own: tiny_http reads the body to its end before it lets
-/// go of the request, and waits for it. A request that is not let go of keeps a thread of tiny_http and its
-/// socket for ever. That is left to those who claim to send more than this machine has memory for: tiny_http
-/// would ask for all of it, and end the process.
+/// Answers a request that has a body, on a thread of its own, because the body has to be waited for. Without room
+/// for a thread there is no answer.
 fn send_apart(request: Request, length: usize, bytes: Vec<u8>) {
     let (give, take) = bounded::<Request>(1);
     let thread = thread::Builder::new().name("desk-body".to_string());
-    let thread = thread.spawn(move || take.iter().for_each(|request| send(request, &bytes)));
+    let thread = thread.spawn(move || {
+        for request in take {
+            send_after_body(request, length, &bytes);
+        }
+    });
     match thread {
-        Ok(_) if has_room_for(length) => drop(give.send(request)),
-        _ => mem::forget(request),
+        Ok(_) => drop(give.send(request)),
+        Err(_) => mem::forget(request), // to drop it is to wait for its body here
     }
+}
+
+/// tiny_http lets go of a request only when it has read the body to its end. If the client goes before, it asks for
+/// memory for all of the rest; and where there is none, that would end the process. So a request that claims to have
+/// more than the machine is not let go of: it keeps a thread of tiny_http, and its socket, for ever.
+fn send_after_body(mut request: Request, length: usize, bytes: &[u8]) {
+    if !has_room_for(length) {
+        return mem::forget(request);
+    }
+    let mut body = request.as_reader().take(length as u64);
+    let _ = io::copy(&mut body, &mut io::sink()); // if this fails the client is gone, and so will be the answer
+    send(request, bytes);
 }
 
 /// Would the machine give so many bytes?
@@ -192,11 +207,12 @@ fn has_room_for(length: usize) -> bool {
 
 /// The desk's own table of routes.
 fn find_answer(request: &Request, shared: &Shared, notes: &mut Notes) -> Result<Answer, Refusal> {
-    let name = origin::check_desk_host(host(request))?;
+    let (host, target) = http::split_url(request.url());
+    let name = origin::check_desk_host(host.or(host_header(request)?))?;
     if !matches!(request.method(), Method::Get | Method::Head) {
         return Err(refuse(405, "the desk takes GET only").with("Allow", "GET, HEAD"));
     }
-    let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     match path {
         "/stats" => Ok(json_answer(stats(shared))),
         "/history" => Ok(json_answer(notes.history.after(since(query)?, shared))),
@@ -208,10 +224,15 @@ fn find_answer(request: &Request, shared: &Shared, notes: &mut Notes) -> Result<
 }
 
 /// The name and port that the client found us by; `None` from HTTP/1.0.
-fn host(request: &Request) -> Option<&str> {
-    let mut headers = request.headers().iter();
-    let host = headers.find(|header| header.field.equiv("Host"));
-    host.map(|host| host.value.as_str())
+fn host_header(request: &Request) -> Result<Option<&str>, Refusal> {
+    let headers = request.headers().iter();
+    let hosts = headers.filter(|header| header.field.equiv("Host"));
+    let hosts: Vec<&str> = hosts.map(|header| header.value.as_str()).collect();
+    match hosts.as_slice() {
+        [host] => Ok(Some(host)),
+        [] if *request.http_version() == HTTPVersion(1, 0) => Ok(None),
+        _ => Err(refuse(400, "send exactly one Host header")),
+    }
 }
 
 /// The time in `since=`, or 0: everything.

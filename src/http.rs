@@ -80,17 +80,18 @@ pub fn read_request(
         }
     };
     let mut request = parse_head(&inbox[..head_bytes])?;
-    let length = body_length(&request)?;
-    let is_asked_for = expects_continue(&request)?;
-    inbox.drain(..head_bytes); // not sooner: whoever refuses the request looks what method it has
-    if is_asked_for && inbox.len() < length {
+    let whole = head_bytes + body_length(&request)?;
+    if expects_continue(&request)? && inbox.len() < whole {
         let mut writer = socket;
         writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
-    if !read_body(socket, inbox, length, deadline)? {
-        return Ok(Incoming::Nothing);
+    while inbox.len() < whole {
+        if !read_more(socket, inbox, deadline)? {
+            return Ok(Incoming::Nothing);
+        }
     }
-    request.body = inbox.drain(..length).collect();
+    request.body = inbox[head_bytes..whole].to_vec();
+    inbox.drain(..whole); // not sooner: whoever refuses a request looks what method it has
     inbox.shrink_to_fit(); // the request may be held for long, and needs no room
     Ok(Incoming::Request(request))
 }
@@ -205,8 +206,9 @@ fn parse_head(head: &[u8]) -> Result<Request, Refusal> {
         Ok(httparse::Status::Partial) => return Err(refuse(400, "the head ends in the middle")),
         Err(error) => return Err(refuse_head(error)),
     }
-    let (path, query) = split_target(parsed.path.unwrap_or_default())?;
-    let request = Request {
+    let (host, target) = split_url(parsed.path.unwrap_or_default());
+    let (path, query) = split_target(target)?;
+    let mut request = Request {
         method: method(parsed.method.unwrap_or_default()),
         path,
         query,
@@ -215,6 +217,12 @@ fn parse_head(head: &[u8]) -> Result<Request, Refusal> {
         body: Vec::new(),
         head_bytes: head.len(),
     };
+    check_host(&request)?;
+    match host {
+        Some("") => return Err(refuse(400, "the target is a URL without a host")),
+        Some(host) => request.set_host(host),
+        None => return Ok(request),
+    }
     check_host(&request)?;
     Ok(request)
 }
@@ -258,9 +266,19 @@ fn header(parsed: &httparse::Header) -> Option<Header> {
     Header::from_bytes(parsed.name, ascii).ok()
 }
 
-/// A target is `/path?query`, or a whole URL as proxies send it (RFC 9112 section 3.2).
+/// A target may be a whole URL, as proxies send it: its host, and the rest (RFC 9112 section 3.2.2).
+pub fn split_url(target: &str) -> (Option<&str>, &str) {
+    match target.split_at_checked("http://".len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http://") => {
+            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            (Some(&rest[..end]), &rest[end..])
+        }
+        _ => (None, target),
+    }
+}
+
+/// `/path?query` into its parts.
 fn split_target(target: &str) -> Result<(String, Vec<(String, String)>), Refusal> {
-    let target = target.strip_prefix("http://").map_or(target, after_host);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = if path.is_empty() { "/" } else { path };
     if !path.starts_with('/') && path != "*" {
@@ -269,11 +287,6 @@ fn split_target(target: &str) -> Result<(String, Vec<(String, String)>), Refusal
     }
     let query = form_urlencoded::parse(query.as_bytes()).into_owned();
     Ok((path.to_string(), query.collect()))
-}
-
-/// The path and query of a URL without its scheme.
-fn after_host(url: &str) -> &str {
-    url.find(['/', '?']).map_or("/", |end| &url[end..])
 }
 
 /// HTTP/1.1 asks for exactly one Host header, and it must be a host (RFC 9112 section 3.2).
@@ -289,21 +302,6 @@ fn check_host(request: &Request) -> Result<(), Refusal> {
         [] if request.version == HTTPVersion(1, 0) => Ok(()),
         _ => Err(refuse(400, "send exactly one Host header")),
     }
-}
-
-/// Reads until so many bytes of the body are here. `false`: the client has gone.
-fn read_body(
-    socket: &TcpStream,
-    inbox: &mut Vec<u8>,
-    length: usize,
-    deadline: Instant,
-) -> Result<bool, Failure> {
-    while inbox.len() < length {
-        if !read_more(socket, inbox, deadline)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// How long the body is, from Content-Length alone. Two lengths that disagree, or a length beside
@@ -365,6 +363,12 @@ impl Request {
             .iter()
             .filter(move |header| header.field.equiv(name));
         same.map(|header| header.value.as_str().trim())
+    }
+
+    /// What the target says of the host counts, and not what `Host` says.
+    fn set_host(&mut self, host: &str) {
+        self.headers.retain(|header| !header.field.equiv("Host"));
+        self.headers.push(make_header("Host", host));
     }
 
     /// Does a header that is a list of words (`Connection`, `Upgrade`) name this one?

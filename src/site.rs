@@ -117,7 +117,7 @@ fn is_known(request: &Request, version: &str) -> bool {
     let mut tags = known
         .split(',')
         .map(|tag| tag.trim().trim_start_matches("W/"));
-    tags.any(|tag| tag == version || tag == "*")
+    known.trim() == "*" || tags.any(|tag| tag == version)
 }
 
 fn etag(file: &EmbeddedFile) -> String {

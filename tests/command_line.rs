@@ -65,6 +65,12 @@ impl Running {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is running");
     }
 
+    /// `T` is stopped.
+    fn state(&self) -> char {
+        let process = procfs::process::Process::new(self.child.id() as i32);
+        process.unwrap().stat().unwrap().state
+    }
+
     fn wait(mut self) -> (ExitStatus, String) {
         support::wait_until("it ends", || {
             let ended = self.child.try_wait().expect("it can be waited for");
@@ -185,13 +191,48 @@ fn it_ends_well_with_a_thousand_held_connections() {
 }
 
 #[test]
-fn it_ends_well_although_the_desk_waits_for_a_body() {
+fn it_ends_well_although_the_desk_waits_for_a_client() {
     let running = Running::start(ANY, 3);
-    let mut client = Client::to(running.addresses[2]);
-    client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n");
+    let desk = running.addresses[2];
+    let mut waiting = Client::to(desk);
+    waiting.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n");
+    let mut stuck = Client::to(desk); // it asks, and asks, and reads no answer
+    stuck.send(get("/comet.js").repeat(1000));
+    let is_answered = || {
+        let mut client = Client::to(desk);
+        client.send(get("/healthz"));
+        let second = Some(std::time::Duration::from_secs(1));
+        client.socket.set_read_timeout(second).unwrap();
+        client.socket.read(&mut [0]).is_ok()
+    };
+    support::wait_until("the desk waits", || !is_answered());
     running.signal(Signal::SIGTERM);
     assert!(running.wait().0.success());
-    drop(client); // until here it was open
+    drop((waiting, stuck)); // until here they were open
+}
+
+#[test]
+fn a_request_that_came_just_before_the_end_is_answered() {
+    let running = Running::start(ANY, 3);
+    let mut clients: Vec<Client> = (0..20).map(|_| Client::to(running.addresses[0])).collect();
+    for client in &mut clients {
+        client.send(get("/weigh"));
+        client.read_answer();
+    }
+    running.signal(Signal::SIGSTOP);
+    support::wait_until("stopped", || running.state() == 'T');
+    for client in &mut clients {
+        client.send(get("/weigh"));
+    }
+    running.signal(Signal::SIGTERM);
+    running.signal(Signal::SIGCONT);
+    for client in &mut clients {
+        let (head, _) = client.read_answer();
+        assert_eq!(head.status, 200);
+        assert_eq!(head.header("Connection"), Some("close"));
+    }
+    drop(clients);
+    assert!(running.wait().0.success());
 }
 
 /// With limits of an hour, only the end's own limit lets go of one that does not take its answer; and one
@@ -354,17 +395,10 @@ fn every_thread_of_the_program_has_a_name_of_its_own() {
 
 /// Stops the whole process, as a debugger does, and lets it go on: system calls that wait return EINTR.
 fn stop_and_go(running: &Running) {
-    let state = || {
-        procfs::process::Process::new(running.child.id() as i32)
-            .unwrap()
-            .stat()
-            .unwrap()
-            .state
-    };
     running.signal(Signal::SIGSTOP);
-    support::wait_until("stopped", || state() == 'T');
+    support::wait_until("stopped", || running.state() == 'T');
     running.signal(Signal::SIGCONT);
-    support::wait_until("going on", || state() != 'T');
+    support::wait_until("going on", || running.state() != 'T');
 }
 
 fn publish(address: SocketAddr, text: &str) -> u64 {

@@ -133,6 +133,18 @@ fn a_request_with_a_body_is_answered_and_its_connection_ends() {
 }
 
 #[test]
+fn a_body_that_is_asked_for_is_read() {
+    let (_server, desk) = with_desk(None);
+    let mut client = Client::to(desk);
+    client.send(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    );
+    assert_eq!(client.read_head().status, 100);
+    client.send("hello");
+    assert_eq!(client.read_answer().0.status, 405);
+}
+
+#[test]
 fn a_body_that_does_not_come_keeps_nobody_else_waiting() {
     let (_server, desk) = with_desk(None);
     let _clients = BODIES.map(|length| {
@@ -440,6 +452,12 @@ fn the_desk_answers_to_this_machines_own_names_only() {
         );
     }
     assert_eq!(status("HTTP/1.0\r\n"), 200, "no browser");
+    assert_eq!(status("HTTP/1.1\r\n"), 400, "it must say");
+    let twice = "HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n";
+    assert_eq!(status(twice), 400, "and once");
+    let mut client = Client::to(desk);
+    client.send("GET http://localhost/healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    assert_eq!(client.read_answer().1, "ok\n", "as a proxy would ask");
 }
 
 #[test]

@@ -896,3 +896,33 @@ fn a_patience_of_weeks_is_no_trouble() {
     let _held = server.get("/xhr-streaming");
     server.wait_held("xhr_streaming", 1);
 }
+
+#[test]
+fn what_is_late_is_refused_by_its_method_and_not_by_its_body() {
+    let server = TestServer::with_limits(|limits| limits.request = Duration::from_millis(50));
+    let length = "HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n";
+    let mut head = server.ask(&format!("HEAD / {length}abc"));
+    assert_eq!(head.read_head().status, 408);
+    assert_eq!(head.read_to_end(), "");
+    let mut post = server.ask(&format!(
+        "POST /publish {length}HEAD is how the text begins"
+    ));
+    let (refused, body) = post.read_answer();
+    assert_eq!(refused.status, 408);
+    assert!(body.contains("took too long"), "{body}");
+}
+
+#[test]
+fn the_host_of_a_whole_url_counts_and_not_the_header() {
+    let server = TestServer::start();
+    for (url, host, expected) in [
+        ("http://localhost/weigh", "evil.example", 200),
+        ("HTTP://LOCALHOST/weigh", "localhost", 200),
+        ("http://evil.example/weigh", "localhost", 421),
+        ("http:///weigh", "localhost", 400),
+        ("http://me@localhost/weigh", "localhost", 400),
+    ] {
+        let request = format!("GET {url} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(status(&server, request), expected, "{url} {host}");
+    }
+}

@@ -11,7 +11,8 @@
 //   comet.onclose = () => {};                     // after close(), and only then
 //
 // The URL is the server's, not a transport's. Without `since`, it begins with
-// what comes now, and asks first which event that is. As with a WebSocket, send throws before it is open. Not as
+// what comes now; with `since=-20`, with the last 20. Where that is, it asks
+// first, to have an id from the first moment on. As with a WebSocket, send throws before it is open. Not as
 // with a WebSocket, a lost connection isn't the end: it is CONNECTING again, and
 // `onopen` comes again.
 //
@@ -106,18 +107,20 @@ export class Comet extends EventTarget {
     // The choice: each of the list in turn, until one gives its sign.
 
     async #begin() {
-        if (!this.#url.searchParams.has('since')) await this.#askForNow();
+        const since = this.#url.searchParams.get('since');
+        if (!since || since < 0) await this.#askForId();
         this.#try(0);
     }
 
     // A connection may be lost before it has brought an id to come back with. (If
     // there is no answer: the transports are about to find out why.)
-    async #askForNow() {
+    async #askForId() {
         const url = new URL((this.#options.paths.polling ?? 'polling') + this.#url.search, this.#url);
         try {
             const answer = await fetch(url, {signal: AbortSignal.timeout(this.#options.silence)});
-            const {next} = await answer.json();
-            if (next) this.#url.searchParams.set('since', next);
+            const {events, next} = await answer.json();
+            const since = events?.length ? events[0].id - 1 : next;
+            if (since) this.#url.searchParams.set('since', since);
         } catch {}
     }
 

@@ -13,7 +13,7 @@ use crate::site;
 /// the browser knows us by.
 pub fn file(path: &str, name: &str, shared: &Shared) -> Result<Answer, Refusal> {
     let wanted = match path {
-        "/" => "desk.html",
+        "" | "/" => "desk.html",
         path => path.trim_start_matches('/'),
     };
     if wanted.ends_with(".html") && wanted != "desk.html" {

@@ -120,29 +120,35 @@ fn comet_js_comes_back_to_a_restarted_server_and_is_told_of_the_gap() {
 }
 
 #[test]
-fn comet_js_without_since_loses_nothing_although_no_message_came_before_the_cut() {
+fn comet_js_without_an_id_loses_nothing_although_no_message_came_before_the_cut() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
-    let page = chromium.open(&server, "polling.html");
-    page.js("(async () => {
-            const sockets = [];
-            const {WebSocket} = window;
-            window.WebSocket = class extends WebSocket {
-                constructor(...how) { super(...how); sockets.push(this); }
-            };
-            const {Comet} = await import('/comet.js');
-            const comet = new Comet('/?topic=quiet', {transports: ['websocket']});
-            window.told = [];
-            comet.onmessage = ({data}) => told.push(JSON.parse(data).data);
-            await new Promise((opened) => { comet.onopen = opened; });
-            const lost = new Promise((lost) => { comet.onchoice = lost; });
-            sockets.at(-1).close();
-            await lost; // it comes back in a second
-            await fetch('/publish?topic=quiet', {method: 'POST', body: '\"meanwhile\"'});
-        })()");
-    page.wait("told.length > 0");
-    assert_eq!(page.js("told"), json!(["meanwhile"]));
+    for since in ["", "&since=-2"] {
+        let page = chromium.open(&server, "polling.html");
+        page.js(&CUT_AT_ONCE.replace("SINCE", since));
+        page.wait("told.length >= 3");
+        assert_eq!(page.js("told"), json!([1, 2, 3]), "{since}");
+    }
 }
+
+/// A WebSocket is cut before it has brought anything, and three events are published before it comes back.
+const CUT_AT_ONCE: &str = "(async () => {
+    const sockets = [];
+    const {WebSocket} = window;
+    window.WebSocket = class extends WebSocket {
+        constructor(...how) { super(...how); sockets.push(this); }
+    };
+    const {Comet} = await import('/comet.js');
+    const topic = `quiet-${performance.timeOrigin.toFixed()}`;
+    const comet = new Comet(`/?topic=${topic}SINCE`, {transports: ['websocket']});
+    window.told = [];
+    comet.onmessage = ({data}) => told.push(JSON.parse(data).data);
+    await new Promise((opened) => { comet.onopen = opened; });
+    const lost = new Promise((lost) => { comet.onchoice = lost; });
+    sockets.at(-1).close();
+    await lost; // it comes back in a second
+    for (const body of ['1', '2', '3']) await fetch(`/publish?topic=${topic}`, {method: 'POST', body});
+})()";
 
 /// Four publishers publish while something is done, but no more than the ring holds: so nobody may miss
 /// anything. Answers with the ids, in order.
