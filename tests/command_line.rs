@@ -227,9 +227,7 @@ fn a_request_that_came_just_before_the_end_is_answered() {
     running.signal(Signal::SIGTERM);
     running.signal(Signal::SIGCONT);
     for client in &mut clients {
-        let (head, _) = client.read_answer();
-        assert_eq!(head.status, 200);
-        assert_eq!(head.header("Connection"), Some("close"));
+        assert_eq!(client.read_answer().0.status, 200);
     }
     drop(clients);
     assert!(running.wait().0.success());
