@@ -5,8 +5,9 @@
 //! [`www/desk.js`](/desk.js). The desk listens on loopback only.
 //!
 //! Why `tiny_http` serves here and not at the public door: it spends two threads on a held
-//! connection, ends its accept loop at the first error, and can't tell that a client has left. None
-//! of that matters where every answer is short, and every connection ends with its answer.
+//! connection, ends its accept loop at the first error, and can't tell that a client has left. Here
+//! every answer is short, nobody but this machine's own programs gets in, and when it has stopped
+//! accepting, a new one takes its place.
 //!
 //! Chapter: [Why threads strain](../../../../docs/strain.md).
 
