@@ -13,6 +13,7 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use browser::{Page, chromium};
+use comet::hub::Cursor;
 use comet::server::Server;
 use comet::settings::Settings;
 use serde_json::{Map, Value, json};
@@ -301,6 +302,23 @@ fn a_page_that_is_left_holds_nothing_and_goes_on_when_the_reader_comes_back() {
     page.wait_count("deliveries", 2);
 }
 
+#[test]
+fn a_page_can_be_paused_and_then_holds_nothing() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "websocket.html");
+    server.wait_held("websocket", 2);
+    page.click("#pause");
+    server.wait_held("websocket", 0);
+    assert_eq!(
+        page.text(".wire .switch .note"),
+        strings()["wire.paused"]["en"]
+    );
+    page.click("#pause");
+    server.wait_held("websocket", 2);
+    page.wait_count("deliveries", 2);
+}
+
 /// While the page is left its WebSocket's handshake is on its way: the page never hears how it ends.
 #[test]
 fn a_page_that_is_left_gives_up_a_handshake_that_is_not_answered() {
@@ -386,6 +404,22 @@ fn the_keyboard_alone_is_enough_to_chat() {
             "ready for the next line"
         );
     }
+}
+
+#[test]
+fn enter_twice_sends_a_line_once() {
+    let Some(chromium) = chromium() else { return };
+    let server = TestServer::start();
+    let page = chromium.open(&server, "polling.html");
+    page.js("(() => {
+            document.querySelector('#chat-text').value = 'only once';
+            const form = document.querySelector('#chat-form');
+            form.requestSubmit();
+            form.requestSubmit();
+        })()");
+    page.wait("document.querySelector('#chat-text').value === ''");
+    let said = server.server().shared.hub.read("chat", Cursor::Last(5));
+    assert_eq!(said.unwrap().events.len(), 1);
 }
 
 #[test]
@@ -498,6 +532,13 @@ fn forbidden_transports_are_passed_over_in_the_order_of_the_list() {
     assert_works(&page, &server, "polling");
     page.toggle("#use-event-source");
     wait_chosen(&page, "event-source");
+
+    // What a script can't see depends on the transport.
+    page.toggle("#use-event-source");
+    page.toggle("#use-polling");
+    page.toggle("#use-jsonp-polling");
+    wait_chosen(&page, "jsonp-polling");
+    page.wait(&format!("{}.test({})", says("wire.now.blind"), now("chat")));
 }
 
 #[test]
@@ -520,6 +561,7 @@ fn broken_transports_are_tried_and_the_page_says_why_they_failed() {
     assert_works(&page, &server, "by polling alone");
 
     page.toggle("#break-polling");
+    page.wait(&format!("{}.test({})", says("wire.now.lost"), now("chat")));
     let none = strings()["comet.why.none"]["en"].clone();
     page.wait(&format!(
         "document.querySelector('#choice-log').innerText.includes({none})"

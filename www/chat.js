@@ -1,6 +1,6 @@
 // The chat: a log and a form. Who sends, and how, is the page's business: chat({send}).
 import {element} from './element.js';
-import {language, remember, remembered, say} from './language.js';
+import {clock, remember, remembered, say} from './language.js';
 
 const LINES = 200; // older ones are dropped
 const LONGEST = 2000; // characters of one line that are shown
@@ -28,11 +28,16 @@ export function chat({send}) {
 function form(submit) {
     const nick = element('input', {id: 'chat-nick', name: 'nick', maxlength: 40, autocomplete: 'nickname', value: remembered('nick') ?? ''});
     const text = element('input', {id: 'chat-text', name: 'text', maxlength: 1000, autocomplete: 'off', 'data-say-placeholder': 'chat.placeholder'});
+    let under = ''; // the line that is on its way: Enter once more does not send it twice
     const sendLine = async (event) => {
         event.preventDefault();
         remember('nick', nick.value.trim());
         const line = text.value.trim();
-        if (line && await submit(line, nick.value.trim()) && text.value.trim() === line) text.value = '';
+        if (!line || line === under) return;
+        under = line;
+        const sent = await submit(line, nick.value.trim());
+        if (under === line) under = '';
+        if (sent && text.value.trim() === line) text.value = '';
     };
     return element('form', {id: 'chat-form', submit: sendLine},
         element('label', {class: 'field nick'}, element('span', {'data-say': 'chat.nick'}), nick),
@@ -85,6 +90,5 @@ function words(data) {
 function time(at) {
     const when = new Date(at);
     if (Number.isNaN(when.getTime())) return '';
-    const stamp = when.toLocaleTimeString(language(), {hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false});
-    return element('time', {datetime: when.toISOString()}, stamp);
+    return element('time', {datetime: when.toISOString()}, clock(when));
 }

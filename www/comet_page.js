@@ -1,8 +1,10 @@
 // The page of comet.js: which transports it may take, which of them are broken on
 // purpose, and what it tried.
 import {Comet, TRANSPORTS} from './comet.js';
-import {language, say} from './language.js';
+import {clock} from './language.js';
 import {element, page} from './page.js';
+import {reason} from './reasons.js';
+import {techniques} from './techniques.js';
 
 const TOPICS = ['baseball', 'chat'];
 // EventSource wasn't on Socket.IO's list: it waits to be ticked.
@@ -14,7 +16,7 @@ const log = element('ol');
 const frame = element('div',
     {id: 'choice-log', class: 'log', role: 'log', tabindex: 0, 'data-say-label': 'comet.log'}, log);
 const tried = []; // what the log shows: {at, topic, transport, state, why}
-document.addEventListener('language', () => log.replaceChildren(...tried.map(line)));
+document.addEventListener('language', sayAgain);
 
 const opened = page({
     name: 'comet',
@@ -34,7 +36,7 @@ function connect(topic, callback, tell, since) {
     const options = {transports: used(), paths: broken(), tell};
     const comet = new Comet(`/?topic=${topic}&since=${since}`, options);
     comet.onmessage = (e) => callback(JSON.parse(e.data));
-    comet.onchoice = (e) => choice(topic, e);
+    comet.onchoice = (e) => choice(topic, e, tell);
     comet.onerror = ({message}) => {
         if (comet.readyState === comet.CONNECTING) write({topic, state: 'failed', why: message});
     };
@@ -54,10 +56,10 @@ async function send(comet, data) {
     if (comet.transport !== 'websocket') (await opened).strip.posted('chat', new Blob([data]).size);
 }
 
-async function choice(topic, {transport, state, why}) {
+function choice(topic, {transport, state, why}, tell) {
     write({topic, transport, state, why});
     for (const one of rows) one.show(topic, one.name === transport ? state : null);
-    (await opened).strip.protocol(topic, transport === 'websocket' ? 'websocket' : 'http');
+    tell('transport', techniques.find(({path}) => path === `/${transport}`));
 }
 
 // What the reader may set.
@@ -145,11 +147,17 @@ function write(entry) {
     if (atEnd) frame.scrollTop = frame.scrollHeight;
 }
 
+// In another language. That is no news to a screen reader.
+function sayAgain() {
+    frame.setAttribute('aria-live', 'off');
+    log.replaceChildren(...tried.map(line));
+    setTimeout(() => frame.removeAttribute('aria-live'), 1000);
+}
+
 function line({at, topic, transport, state, why}) {
-    const clock = {hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false};
     const what = transport ? [element('code', {}, transport), ' ', word(state)] : [];
     return element('li', {class: state},
-        element('time', {datetime: at.toISOString()}, at.toLocaleTimeString(language(), clock)),
+        element('time', {datetime: at.toISOString()}, clock(at)),
         element('span', {'data-say': `topic.${topic}`}), ' · ',
         what, transport && why ? ': ' : null, why ? reason(why) : null);
 }
@@ -158,31 +166,4 @@ function word(state) {
     if (state === 'trying') return element('span', {'data-say': 'comet.trying'});
     if (state === 'chosen') return element('span', {'data-say': 'comet.chosen'});
     return element('span', {'data-say': 'comet.failed'});
-}
-
-// What comet.js gives as a reason, in the reader's language.
-const REASONS = [
-    [/^status (\d+)/, (n) => say('comet.why.status', {n})],
-    [/^closed \((\d+)\)/, (n) => say('comet.why.closed', {n})],
-    [/^silent for ([\d.]+) s/, (n) => say('comet.why.silent', {n})],
-    [/^this browser has no (\w+)/, (name) => say('comet.why.missing', {name})],
-    [/^once more in a second/, () => say('comet.why.again')],
-    [/^once more in ([\d.]+) s/, (n) => say('comet.why.later', {n})],
-    [/^no transport works/, () => say('comet.why.none')],
-    [/^no connection/, () => say('comet.why.connection')],
-    [/^the server ended it|^the stream ended/, () => say('comet.why.ended')],
-    [/^it ended before|^unexpected/, () => say('comet.why.nonsense')],
-    [/called nobody$/, () => say('comet.why.nobody')],
-    [/^the script failed/, () => say('comet.why.script')],
-    [/^no heartbeat/, () => say('comet.why.heartbeat')],
-    [/^no answer/, () => say('comet.why.answer')],
-    [/^the browser gave up/, () => say('comet.why.gaveup')],
-    [/own origin/, () => say('comet.why.origin')],
-];
-
-function reason(why) {
-    return why.split('; ').map((part) => {
-        const [pattern, words] = REASONS.find(([one]) => one.test(part)) ?? [/(.*)/, (it) => it];
-        return words(...pattern.exec(part).slice(1));
-    }).join('; ');
 }

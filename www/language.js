@@ -90,7 +90,7 @@ export function seconds(ms) {
 
 // The time of day, as a log has it.
 export function clock(at) {
-    return new Date(at).toLocaleTimeString(now, {hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false});
+    return new Date(at).toLocaleTimeString(now, {hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23'});
 }
 
 // A browser may forbid the page to remember anything; then it just doesn't.

@@ -2,6 +2,7 @@
 import {chat} from './chat.js';
 import {element} from './element.js';
 import {entitle, frame} from './frame.js';
+import {say} from './language.js';
 import {scoreboard} from './scoreboard.js';
 import {sources, sourcesOf} from './sources.js';
 import {names, technique} from './techniques.js';
@@ -25,12 +26,14 @@ export async function page({name, connect, panel = null, sources: files = source
 
     const shows = {baseball: scoreListener(scoreboard(board)), chat: talk.show};
     const lines = connections({connect, strip, shows, refused: talk.refused});
+    const play = pauseButton(strip, lines);
+    strip.element.querySelector('.wire-head').append(play.element);
     const send = (text, nick) => (lines.chat()?.send ? lines.chat().send(text, nick) : publish(text, nick, strip));
     setInterval(() => entitle(name, strip.lost()), 1000); // a hidden tab has only its title to say it with
     await strip.weighed;
-    lines.open();
-    whenLeft(lines);
-    return {main, strip, reconnect: lines.open, close: lines.close};
+    play.start();
+    whenLeft(lines, play);
+    return {strip, reconnect: play.start};
 }
 
 function explanation(name) {
@@ -75,10 +78,34 @@ function connections({connect, strip, shows, refused}) {
     return {open, close, chat: () => lines.chat};
 }
 
+// What moves can be stopped: the picture, the score, and what a screen reader says of it.
+function pauseButton(strip, lines) {
+    let paused = false;
+    const state = element('span', {class: 'note'});
+    const button = element('button', {class: 'button', id: 'pause', type: 'button', click: () => (paused ? start() : pause())});
+    function start() {
+        strip.pause(paused = false);
+        lines.open();
+        words();
+    }
+    function pause() {
+        strip.pause(paused = true);
+        lines.close();
+        words();
+    }
+    function words() {
+        button.textContent = paused ? say('race.resume') : say('race.pause');
+        state.textContent = paused ? say('wire.paused') : '';
+    }
+    words();
+    document.addEventListener('language', words);
+    return {element: element('div', {class: 'switch'}, state, button), start, isPaused: () => paused};
+}
+
 // The browser may keep a page that was left, frozen, for the Back button: what it held would stay held, of the six.
-function whenLeft(lines) {
+function whenLeft(lines, play) {
     window.addEventListener('pagehide', lines.close);
-    window.addEventListener('pageshow', (e) => { if (e.persisted) lines.open(); });
+    window.addEventListener('pageshow', (e) => { if (e.persisted && !play.isPaused()) lines.open(); });
 }
 
 // Every technique that only brings needs this other way for what goes up: a POST of its own.

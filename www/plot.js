@@ -22,6 +22,7 @@ export function plot(what, view, changed) {
             legend.replaceChildren(...keys(what, shown, sample));
             picture.parentNode.dataset.samples = view.samples.length;
             picture.replaceChildren(...drawing(what, shown, view, picture.clientWidth || 300));
+            picture.setAttribute('aria-valuenow', view.moment ? Math.round((view.moment - view.now) / 1000) : 0);
         },
     };
 }
@@ -71,10 +72,9 @@ function listen(picture, view, changed, speak) {
     picture.addEventListener('focus', speak);
     picture.addEventListener('keydown', (e) => {
         const moment = moved(e.key, view);
-        if (moment === undefined) return;
+        if (moment === undefined || e.altKey || e.ctrlKey || e.metaKey) return;
         e.preventDefault();
         look(moment);
-        picture.setAttribute('aria-valuenow', moment ? Math.round((moment - view.now) / 1000) : 0);
         speak();
     });
 }

@@ -34,14 +34,19 @@ async function newLane({name}) {
     const lane = {
         name, origin, port,
         track: element('div', {class: 'track', 'aria-hidden': 'true'}, TICKS.map((ms) => at(ms, 'span', 'tick'))),
-        delay: element('span', {class: 'delay'}), median: element('span', {class: 'median'}), rank: element('span', {class: 'rank'}),
+        delay: element('span'), median: element('span'), rank: element('span'),
         plays: new Map(), // a play's id → its mark in the track
         delays: [], place: null, lost: false,
     };
     lane.row = element('li', {'data-technique': name, 'data-last-id': ''},
         element('span', {class: 'lane-name'}, element('a', {href: `${name}.html`, 'data-say': `${name}.title`}), ' ', port),
-        lane.track, lane.delay, lane.median, lane.rank);
+        lane.track, value('delay', lane.delay, {'data-say': 'race.delay'}), value('median', lane.median, {'data-say': 'race.median'}), element('span', {class: 'rank'}, lane.rank));
     return lane;
+}
+
+// A number, and what it is: to the eye the head of its column says that, where there is room for one.
+function value(kind, number, what) {
+    return element('span', {class: kind}, element('span', {class: 'visually-hidden', ...what}), ' ', number);
 }
 
 // Opens every lane's connection, and gives what closes them all again.
@@ -160,7 +165,7 @@ function showLane(lane) {
     lane.delay.textContent = lane.lost ? say('race.lost') : time(lane.delays.at(-1));
     lane.median.textContent = time([...lane.delays].sort((a, b) => a - b)[lane.delays.length >> 1]);
     lane.rank.textContent = lane.place ? say('race.place', {n: number(lane.place)}) : '';
-    lane.rank.classList.toggle('first', lane.place === 1);
+    lane.rank.parentNode.classList.toggle('first', lane.place === 1);
 }
 
 function time(ms) {
@@ -184,21 +189,23 @@ function watch(runners) {
 
 // Runs until paused, and pauses by itself while the tab is hidden: it holds more connections than any other page.
 function pauseButton(runners) {
-    let stop = null, wanted = true;
+    let stop = null, wanted = true, wasHidden = false;
     const state = element('span', {class: 'note', role: 'status'});
     const button = element('button', {class: 'button', click: () => { wanted = !wanted; set(); }});
     function set() {
         const run = wanted && !document.hidden;
+        if (wanted && document.hidden) wasHidden = true;
+        else setTimeout(() => { wasHidden = false; words(); }, 10_000); // long enough to be read
         if (run && !stop) stop = start(runners);
         if (!run && stop) { stop(); stop = null; }
         words();
     }
     function words() {
         button.textContent = wanted ? say('race.pause') : say('race.resume');
-        state.textContent = !wanted ? say('race.paused') : document.hidden ? say('race.hidden') : '';
+        state.textContent = !wanted ? say('race.paused') : wasHidden ? say('race.hidden') : '';
     }
     document.addEventListener('visibilitychange', set);
     document.addEventListener('language', words);
     set();
-    return element('div', {class: 'race-switch'}, state, button);
+    return element('div', {class: 'switch'}, state, button);
 }

@@ -12,7 +12,7 @@ export function strainPanel(authority, ask) {
     const strain = {url: `ws://${authority}/websocket?topic=strain`, ask, wanted: 0, sockets: new Set(), word: () => '', running: false, changed: show};
     const slider = element('input', {type: 'range', id: 'strain', min: 0, max: MOST, value: 0, input: () => want(slider.value)});
     const field = element('input', {type: 'number', id: 'strain-number', min: 0, max: MOST, value: 0, change: () => want(field.value)});
-    const output = element('output', {id: 'strain-open', for: 'strain'});
+    const output = element('output', {id: 'strain-open', for: 'strain', 'aria-live': 'off'});
     const release = element('button', {class: 'button', id: 'strain-release', type: 'button', 'data-say': 'strain.release', click: () => want(0)});
     const word = element('p', {class: 'strain-word', id: 'strain-word', role: 'status'});
     function want(n) {

@@ -39,7 +39,7 @@ function pollingControls() {
 }
 
 function slider(attributes) {
-    const output = element('output');
+    const output = element('output', {'aria-live': 'off'}); // the slider says the same
     const input = element('input', {type: 'range', ...attributes, input: show});
     function show() {
         output.textContent = input.value < 1 ? milliseconds(input.value * 1000) : seconds(input.value * 1000);

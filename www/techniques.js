@@ -27,8 +27,8 @@ let asked;
 // The desk, which only this machine can see, serves a page too: there `home` is where all others are, and `strained` the
 // port that it strains.
 export async function origins() {
-    asked ??= fetch('/ports').then((answer) => answer.json());
-    const {ports, desk, comet} = await asked;
+    asked ??= ask();
+    const {ports = [], desk, comet} = await asked;
     const known = ports.includes(Number(location.port || {'http:': 80, 'https:': 443}[location.protocol]));
     const nameable = !location.hostname.startsWith('[');
     const second = known && nameable && ports.find((port) => String(port) !== location.port);
@@ -38,6 +38,14 @@ export async function origins() {
         desk: desk && !comet && isLocal(location.hostname) ? `http://localhost:${desk}/` : null,
         home: comet ? `http://${comet[0]}/` : '', strained: comet?.[0],
     };
+}
+
+// If it can't be had, it is asked for again the next time; until then the page knows its own port and no other.
+async function ask() {
+    const answer = await fetch('/ports').catch(() => null);
+    if (answer?.ok) return answer.json();
+    asked = undefined;
+    return {};
 }
 
 function isLocal(hostname) {

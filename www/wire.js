@@ -2,16 +2,18 @@
 // this file says it in words and numbers. A technique's script feeds it by tell(what, detail).
 import {element} from './element.js';
 import {bytes, milliseconds, number, say, seconds} from './language.js';
+import {reason} from './reasons.js';
 import {picture} from './wire_picture.js';
-import {closed, delivered, heard, newLane, posted, weigh} from './wire_record.js';
+import {closed, delivered, heard, KEPT, newLane, posted, weigh} from './wire_record.js';
 
 const STALLED = 6_000; // ms without an answer after which the page says what may be wrong
 const STALLED_BLIND = 30_000; // the same where an answer may be held for 25 s before we see any of it
 
 // topics: a lane each. path: what is asked for, to weigh a request. interval(): ms between questions, if it asks by the clock.
-// blind: the script can't see that its answer has begun.
-export function wireStrip({topics, path, protocol = 'http', interval = null, counts = [], blind = false}) {
-    const strip = {lanes: topics.map((topic) => newLane(topic, path, protocol)), weight: {up: 0, down: 0}, hidden: [], interval, blind};
+// protocol, blind: as in wire_record.js.
+export function wireStrip({topics, path, protocol, interval = null, counts = [], blind}) {
+    const lanes = topics.map((topic) => newLane(topic, path, {protocol, blind}));
+    const strip = {lanes, weight: {up: 0, down: 0}, hidden: [], interval, paused: false};
     const weighed = weigh().then((weight) => { strip.weight = weight; });
     const lane = (topic) => strip.lanes.find((one) => one.topic === topic);
     return {
@@ -21,7 +23,7 @@ export function wireStrip({topics, path, protocol = 'http', interval = null, cou
         deliver: (topic, message) => delivered(lane(topic), message),
         posted: (topic, size) => posted(lane(topic), strip, size),
         close: (topic) => closed(lane(topic)),
-        protocol: (topic, name) => { lane(topic).protocol = name; },
+        pause: (paused) => { strip.paused = paused; },
         lost: () => strip.lanes.some(({why}) => why),
     };
 }
@@ -37,7 +39,7 @@ function panel(strip, counts) {
     document.addEventListener('language', refresh);
     watchHidden(strip, note);
     return element('section', {class: 'panel wire'},
-        element('h2', {'data-say': 'wire.title'}),
+        element('div', {class: 'wire-head'}, element('h2', {'data-say': 'wire.title'})),
         now,
         element('div', {class: 'wire-body'},
             element('div', {}, picture(strip), keys),
@@ -94,23 +96,18 @@ function showNow(strip, list, alert) {
 }
 
 // What the connection is doing right now.
-function words(lane, {interval, blind}) {
+function words(lane, {interval}) {
     const time = Date.now() - lane.changed;
-    if (lane.why && lane.state !== 'closed') return say('wire.now.lost', {why: reason(lane.why)});
+    const stalled = time > (lane.blind ? STALLED_BLIND : STALLED) && lane.protocol !== 'websocket'; // which is none of the six
+    if (lane.why && lane.state !== 'closed') return say(lane.why.includes('reload') ? 'wire.now.over' : 'wire.now.lost', {why: reason(lane.why)});
     if (lane.state === 'asked' && lane.flying > 1) return say('wire.now.flying', {n: number(lane.flying)});
-    if (lane.state === 'asked' && time > (blind ? STALLED_BLIND : STALLED)) return say('wire.now.stalled', {time: seconds(time)});
-    if (lane.state === 'asked' && blind) return say('wire.now.blind', {time: seconds(time)});
+    if (lane.state === 'asked' && stalled) return say('wire.now.stalled', {time: seconds(time)});
+    if (lane.state === 'asked' && lane.blind) return say('wire.now.blind', {time: seconds(time)});
     if (lane.state === 'asked') return say('wire.now.asked', {time: seconds(time)});
     if (lane.state === 'held') return say('wire.now.held', {time: seconds(time)});
     if (lane.state === 'waiting') return say('wire.now.waiting', {time: seconds(Math.max(0, lane.asked + interval() - Date.now()))});
     if (lane.state === 'ended') return say('wire.now.ended');
     return say('wire.now.closed');
-}
-
-// The scripts give their reasons in a word or two of English; a status number says more than any of them.
-function reason(why) {
-    const status = /\b[45]\d\d\b/.exec(why)?.[0];
-    return status ? say('wire.why.status', {status}) : say('wire.why.network');
 }
 
 // To a screen reader only losing and finding the server again is news, not every second that passes.
@@ -126,6 +123,7 @@ function announce(strip, alert) {
 function watchHidden(strip, note) {
     document.addEventListener('visibilitychange', () => {
         if (document.hidden) return void strip.hidden.push({from: Date.now(), to: Infinity});
+        strip.hidden = strip.hidden.filter(({to}) => to > Date.now() - KEPT);
         const span = strip.hidden.at(-1);
         if (!span) return;
         span.to = Date.now();

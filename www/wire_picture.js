@@ -14,6 +14,7 @@ export function picture(strip) {
     let last = 0, colours = {};
     const frame = (now) => {
         requestAnimationFrame(frame);
+        if (strip.paused) return;
         if (now - last < (still.matches ? 1000 : 33)) return; // 30 pictures a second are smooth enough, 1 is still
         if (now - (colours.at ?? -Infinity) > 500) colours = {...read(canvas), at: now};
         last = now;
@@ -26,7 +27,7 @@ export function picture(strip) {
 // The colours are the style sheet's, read again now and then: the reader may switch to dark while we draw.
 function read(canvas) {
     const style = getComputedStyle(canvas);
-    const names = ['text', 'muted', 'line', 'accent', 'accent-soft', 'down', 'lost', 'surface'];
+    const names = ['text', 'muted', 'line', 'accent', 'down', 'lost', 'surface'];
     return {...Object.fromEntries(names.map((name) => [name, style.getPropertyValue('--' + name).trim()])), font: style.fontFamily};
 }
 
@@ -75,9 +76,12 @@ function drawLane(view, lane) {
 function under({pen, colours, x, first}, {at, flying, open}, until) {
     if (!flying || until < first) return;
     const left = Math.max(x(at), -5), height = Math.min(5 + flying, 14);
-    pen.fillStyle = open ? colours.accent : colours['accent-soft'];
-    pen.globalAlpha = open ? 0.55 : 1;
-    pen.fillRect(left, TOP - height / 2, Math.max(1, x(until) - left), height);
+    const box = [left, TOP - height / 2, Math.max(1, x(until) - left), height];
+    pen.globalAlpha = 0.7;
+    pen.fillStyle = pen.strokeStyle = colours.accent;
+    pen.lineWidth = 1;
+    if (open) pen.fillRect(...box);
+    else pen.strokeRect(...box);
     pen.globalAlpha = 1;
 }
 

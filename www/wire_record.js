@@ -1,11 +1,12 @@
 // The record of the wire: what the scripts tell, kept a lane a topic, and counted.
 
-const KEPT = 40_000; // ms of record, a little more than the picture shows
+export const KEPT = 40_000; // ms of record, a little more than the picture shows
 const HANDSHAKE = 160; // what Upgrade and Sec-WebSocket-* add to a request's head
 
-export function newLane(topic, path, protocol) {
+// blind: the script can't see that its answer has begun.
+export function newLane(topic, path, {protocol = 'http', blind = false}) {
     return {
-        topic, protocol,
+        topic, protocol, blind,
         line: `${path}?topic=${topic}&since=1234567890123456`.length - '/weigh'.length, // by how much a question is longer than the weighed request
         seen: new Set(), // kinds of marks so far, for the legend
         marks: [], levels: [], // what to draw: moments, and how many requests are under way from when on
@@ -31,11 +32,14 @@ const MASK = 4;
 
 // What to do with each word of tell(what, detail).
 const HEARD = {
-    ask(lane, {weight, blind}) {
+    transport(lane, strip, {protocol = 'http', blind = false}) {
+        Object.assign(lane, {protocol, blind});
+    },
+    ask(lane, {weight}) {
         lane.requests++;
         lane.flying++;
         if (lane.flying > 1) lane.seen.add('under');
-        if (blind) lane.open = lane.flying; // as far as anybody here can see
+        if (lane.blind) lane.open = lane.flying; // as far as anybody here can see
         lane.asked = Date.now();
         lane.up += weight.up + lane.line + (lane.protocol === 'websocket' ? HANDSHAKE : 0);
         mark(lane, 'ask');
@@ -52,6 +56,7 @@ const HEARD = {
         turn(lane).bytes += size;
     },
     done(lane, {interval, weight}) {
+        if (lane.protocol === 'websocket') return HEARD.ended(lane); // it was no answer
         turn(lane).done++;
         if (lane.state === 'asked') lane.down += weight.down; // its head was never seen
         lane.why = '';

@@ -51,7 +51,9 @@ impl Comet {
         let Some(command) = command.strip_suffix('&') else {
             return printed(shell(command));
         };
-        let held = self.held();
+        // One before may have ended, and not be counted out yet: that would be taken for this one.
+        let held = self.background.len() as u64;
+        wait_until("only these are held", || self.held() == held);
         self.background.push(shell(command));
         wait_until("it is held, or answered", || {
             self.held() > held || self.last_has_ended()
