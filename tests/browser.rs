@@ -319,6 +319,11 @@ fn a_page_can_be_paused_and_then_holds_nothing() {
     page.wait_count("deliveries", 2);
 }
 
+/// No package brings it, so nobody is asked to have it. (Not eprintln!, which a passing test keeps to itself.)
+fn no_ipv6() {
+    let _ = writeln!(std::io::stderr(), "skipped: this machine has no IPv6");
+}
+
 /// While the page is left its WebSocket's handshake is on its way: the page never hears how it ends.
 #[test]
 fn a_page_that_is_left_gives_up_a_handshake_that_is_not_answered() {
@@ -327,8 +332,7 @@ fn a_page_that_is_left_gives_up_a_handshake_that_is_not_answered() {
     // The same port of `localhost`, but in IPv6, which the browser tries first: here nobody answers.
     let port = server.address.port();
     let Ok(listener) = TcpListener::bind(("::1", port)) else {
-        let _ = writeln!(std::io::stderr(), "skipped: this machine has no IPv6");
-        return;
+        return no_ipv6();
     };
     listener.set_nonblocking(true).unwrap();
     let page = chromium.open(&server, "polling.html");
@@ -808,8 +812,7 @@ fn a_page_that_came_by_an_ipv6_address_keeps_to_its_own_port() {
     let Some(chromium) = chromium() else { return };
     let address = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
     if TcpListener::bind(address).is_err() {
-        eprintln!("skipped: this machine has no IPv6");
-        return;
+        return no_ipv6();
     }
     let mut settings = settings();
     settings.listen = vec![address, address];

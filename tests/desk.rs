@@ -101,11 +101,17 @@ fn what_the_desk_does_not_have_is_refused_in_json() {
 #[test]
 fn a_body_that_claims_to_be_endless_does_not_end_the_process() {
     let (_server, desk) = with_desk(None);
-    let mut client = Client::to(desk);
-    client.send(
-        "POST /stats HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000000000000000\r\n\r\n",
-    );
+    let _client = announce(desk, 9_000_000_000_000_000_000);
     assert_eq!(ask(desk, "/healthz").1, "ok\n");
+}
+
+/// A client that has said how long a body it will send.
+fn announce(desk: SocketAddr, length: usize) -> Client {
+    let mut client = Client::to(desk);
+    client.send(format!(
+        "POST /stats HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+    ));
+    client
 }
 
 /// A body that the desk reads by itself, one that it has to wait for, and one that no comet port would take.
@@ -116,10 +122,7 @@ fn a_request_with_a_body_is_answered_and_its_connection_ends() {
     let (_server, desk) = with_desk(None);
     for length in BODIES {
         for sent in [length, length / 2] {
-            let mut client = Client::to(desk);
-            client.send(format!(
-                "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
-            ));
+            let mut client = announce(desk, length);
             client.send("x".repeat(sent));
             client.half_close();
             let answer = client.read_to_end(); // which comes only when nobody holds the socket any more
@@ -147,13 +150,7 @@ fn a_body_that_is_asked_for_is_read() {
 #[test]
 fn a_body_that_does_not_come_keeps_nobody_else_waiting() {
     let (_server, desk) = with_desk(None);
-    let _clients = BODIES.map(|length| {
-        let mut client = Client::to(desk);
-        client.send(format!(
-            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
-        ));
-        client
-    });
+    let _clients = BODIES.map(|length| announce(desk, length));
     for _ in 0..3 {
         assert_eq!(ask(desk, "/healthz").1, "ok\n");
     }
