@@ -94,7 +94,9 @@ impl Server {
         let doorbell = self.shared.doorbell.clone();
         self.spawn("doorbell", move || doorbell_thread(&doorbell))?;
         let shared = self.shared.clone();
-        self.spawn("baseball", move || baseball_thread(&shared, &game_ends))?;
+        self.spawn("baseball", move || {
+            baseball::baseball_thread(&shared.hub, shared.settings.seed, &game_ends)
+        })?;
         if let Some(desk) = self.desk.clone() {
             let shared = self.shared.clone();
             self.spawn("desk", move || desk::desk_thread(&desk, &shared))?;
@@ -325,20 +327,6 @@ fn answer_requests(conn: &mut Connection, routes: &[Route]) -> io::Result<()> {
 fn wait_until(deadline: Instant, is_over: impl Fn() -> bool) {
     while !is_over() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Plays ball: publishes a play, waits as long as the play says, and so on until the server ends.
-fn baseball_thread(shared: &Shared, ends: &Receiver<()>) {
-    let mut season = baseball::Season::new(shared.settings.seed);
-    loop {
-        let play = season.next_play();
-        if shared.hub.publish("baseball", &play.data).is_err() {
-            warn!("no room for the ball game's topic");
-        }
-        if ends.recv_timeout(play.pause) != Err(crossbeam_channel::RecvTimeoutError::Timeout) {
-            return;
-        }
     }
 }
 

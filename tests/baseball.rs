@@ -1,7 +1,7 @@
-//! The rules of the ball game, held against what it publishes.
+//! Checks what the ball game publishes against the rules of baseball.
 //!
-//! A referee who sees only the scoreboard: each test looks at pairs of scoreboards, one before a play
-//! and one after it, in the first games of 300 seasons.
+//! The tests see only the scoreboard. Most compare two scoreboards, before and after a play, in the first games of
+//! 300 seasons.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -11,9 +11,9 @@ use std::time::Duration;
 use comet::baseball::Season;
 use serde_json::Value;
 
-/// Plays that end a turn at bat and put out one of those in play, or two.
+/// Plays that end a turn at bat with one or two outs.
 const OUTS: [&str; 4] = ["strikeout", "out", "double-play", "sacrifice-fly"];
-/// Plays that end a turn at bat and put out nobody.
+/// Plays that end a turn at bat without an out.
 const SAFE: [&str; 7] = [
     "walk",
     "hit-by-pitch",
@@ -24,16 +24,16 @@ const SAFE: [&str; 7] = [
     "home-run",
 ];
 const HITS: [&str; 4] = ["single", "double", "triple", "home-run"];
-/// Plays after which the same batter goes on.
+/// Plays after which the same batter is still at bat.
 const PITCHES: [&str; 3] = ["ball", "strike", "foul"];
 
-/// A scoreboard, taken apart once because it is looked at so often.
+/// A scoreboard, parsed once because many tests read it.
 #[derive(Debug)]
 struct Board {
     play: String,
     game: u64,
     inning: usize,
-    /// The bottom of the inning: the home side bats.
+    /// True in the bottom of the inning, when the home side bats.
     bottom: bool,
     sides: [Side; 2],
     balls: u64,
@@ -58,7 +58,7 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap()
 }
 
-/// Words in English and in Korean.
+/// A text in English and Korean.
 fn both(value: &Value) -> [String; 2] {
     ["en", "ko"].map(|language| value[language].as_str().unwrap().to_string())
 }
@@ -110,7 +110,7 @@ impl Board {
         [self.balls, self.strikes, self.outs]
     }
 
-    /// Away, home.
+    /// The runs of the away side and the home side.
     fn runs(&self) -> [u64; 2] {
         [self.sides[0].runs, self.sides[1].runs]
     }
@@ -123,7 +123,7 @@ impl Board {
         self.bases.iter().map(|&taken| u64::from(taken)).sum()
     }
 
-    /// On which bases runners stand, the foremost first.
+    /// The bases that have a runner, the lead runner's first.
     fn runners(&self) -> Vec<usize> {
         [3, 2, 1]
             .into_iter()
@@ -143,18 +143,18 @@ impl Board {
         self.sides[1].runs > self.sides[0].runs
     }
 
-    /// An inning in which the game may end.
+    /// True if the game may end in this inning.
     fn is_late(&self) -> bool {
         self.inning >= 9
     }
 
-    /// The home side has gone ahead in its last turn at bat.
+    /// True if the home side took the lead in its last half-inning.
     fn is_walked_off(&self) -> bool {
         self.is_late() && self.bottom && self.home_leads()
     }
 }
 
-/// The games, each from its `start` to its `final`; played by two, because it takes a while.
+/// The games, each from `start` to `final`. Two threads play them, because it takes a while.
 static GAMES: LazyLock<Vec<Vec<Board>>> = LazyLock::new(|| {
     let players =
         [0..150, 150..300].map(|seeds| thread::spawn(|| seeds.map(first_game).collect::<Vec<_>>()));
@@ -172,7 +172,7 @@ fn first_game(seed: u64) -> Vec<Board> {
         .is_none_or(|board: &Board| board.play != "final")
     {
         plays.push(Board::read(&season.next_play().data));
-        assert!(plays.len() < 5000, "seed {seed}: a game without end");
+        assert!(plays.len() < 5000, "seed {seed}: the game does not end");
     }
     plays
 }
@@ -181,12 +181,12 @@ fn boards() -> impl Iterator<Item = &'static Board> {
     GAMES.iter().flatten()
 }
 
-/// The scoreboards with which the games ended.
+/// The last scoreboard of each game.
 fn finals() -> impl Iterator<Item = &'static Board> {
     GAMES.iter().filter_map(|game| game.last())
 }
 
-/// Each play of each game: the scoreboard before it, and after it.
+/// The scoreboards before and after each play of each game.
 fn steps() -> impl Iterator<Item = (&'static Board, &'static Board)> {
     GAMES
         .iter()
@@ -194,7 +194,7 @@ fn steps() -> impl Iterator<Item = (&'static Board, &'static Board)> {
         .map(|pair| (&pair[0], &pair[1]))
 }
 
-/// Those that ended a turn at bat, and how many runs they brought.
+/// The steps that ended a turn at bat, and the runs that they scored.
 fn turns() -> impl Iterator<Item = (&'static Board, &'static Board, u64)> {
     let turns = steps().filter(|(_, after)| after.ends_a_turn());
     turns.map(|(before, after)| (before, after, after.total_runs() - before.total_runs()))
@@ -249,7 +249,7 @@ fn a_game_opens_with_an_empty_scoreboard() {
 }
 
 #[test]
-fn the_count_goes_by_the_rules() {
+fn the_count_follows_the_rules() {
     for (before, after) in steps() {
         let [balls, strikes, outs] = before.count();
         let expected = match after.play.as_str() {
@@ -372,7 +372,7 @@ fn hits_and_errors_are_counted_for_the_right_side() {
     }
 }
 
-/// Whoever comes to bat scores, is put out, or is on base.
+/// Each batter scores, is out, or is on base.
 #[test]
 fn no_runner_vanishes() {
     let accounted = |board: &Board| board.total_runs() + board.outs + board.on_base();
@@ -386,7 +386,7 @@ fn no_runner_vanishes() {
 }
 
 #[test]
-fn who_came_to_bat_in_a_half_scored_or_was_out_or_was_left() {
+fn each_batter_of_a_half_scored_was_out_or_was_left_on_base() {
     for half in GAMES
         .iter()
         .flat_map(|game| game.chunk_by(|_, next| next.play != "change"))
@@ -399,14 +399,14 @@ fn who_came_to_bat_in_a_half_scored_or_was_out_or_was_left() {
 }
 
 #[test]
-fn nobody_moves_on_a_pitch_that_is_not_hit() {
+fn no_runner_moves_on_a_pitch_that_is_not_hit() {
     let still = |board: &Board| board.is(&PITCHES) || board.is(&["strikeout", "final"]);
     for (before, after) in steps().filter(|(_, after)| still(after)) {
         assert_eq!(before.bases, after.bases, "{before:?}\n{after:?}");
     }
 }
 
-/// On plays without an out all keep their order, so the k-th must still be the k-th; none goes back.
+/// On plays without an out the runners keep their order, so the k-th runner can be compared with the k-th.
 #[test]
 fn no_runner_goes_back() {
     for (before, after, scored) in turns().filter(|(_, after, _)| after.is(&SAFE)) {
@@ -419,7 +419,7 @@ fn no_runner_goes_back() {
     }
 }
 
-/// A queue of names, the foremost first: who scores must be its head, and the commentary says so.
+/// Keeps a queue of names, the lead runner first. The commentary must name the head of the queue when a run scores.
 #[test]
 fn no_runner_passes_another() {
     for game in GAMES.iter() {
@@ -427,7 +427,7 @@ fn no_runner_passes_another() {
         for pair in game.windows(2) {
             match &pair[1] {
                 after if after.play == "change" => queue.clear(),
-                after if after.ends_a_turn() => follow_the_names(&mut queue, &pair[0], after),
+                after if after.ends_a_turn() => update_runners(&mut queue, &pair[0], after),
                 _ => {}
             }
             assert_eq!(queue.len() as u64, pair[1].on_base(), "{:?}", pair[1]);
@@ -435,7 +435,7 @@ fn no_runner_passes_another() {
     }
 }
 
-fn follow_the_names<'a>(queue: &mut Vec<&'a str>, before: &Board, after: &'a Board) {
+fn update_runners<'a>(queue: &mut Vec<&'a str>, before: &Board, after: &'a Board) {
     let text = &after.text[0];
     let forced = text.contains("forced") || text.contains("fielder's choice");
     if forced || after.play == "double-play" {
@@ -463,7 +463,7 @@ fn follow_the_names<'a>(queue: &mut Vec<&'a str>, before: &Board, after: &'a Boa
 }
 
 #[test]
-fn a_walk_moves_only_those_who_must_make_room() {
+fn a_walk_moves_only_forced_runners() {
     let mut forced_in = 0;
     for (before, after, scored) in
         turns().filter(|(_, after, _)| after.is(&["walk", "hit-by-pitch"]))
@@ -481,11 +481,14 @@ fn a_walk_moves_only_those_who_must_make_room() {
         );
         forced_in += run;
     }
-    assert!(forced_in > 20, "only {forced_in} with the bases loaded");
+    assert!(
+        forced_in > 20,
+        "only {forced_in} walks with the bases loaded"
+    );
 }
 
 #[test]
-fn a_batter_stands_where_the_play_says() {
+fn the_batter_reaches_the_base_of_the_hit() {
     for (before, after, scored) in turns() {
         match after.play.as_str() {
             "single" | "error" => assert!(after.bases[0], "{after:?}"),
@@ -501,9 +504,9 @@ fn a_batter_stands_where_the_play_says() {
     }
 }
 
-/// All who were no farther from home than the batter went come home; but none after the winning run.
+/// A runner scores if the hit is worth the distance to home; runners who take one base more may score, too.
 #[test]
-fn a_hit_brings_home_those_it_must() {
+fn a_hit_scores_the_runners_it_must() {
     for (before, after, scored) in turns().filter(|(_, after, _)| !after.is_walked_off()) {
         let near = match after.play.as_str() {
             "single" | "error" => 3,
@@ -532,7 +535,7 @@ fn a_double_play_needs_a_runner_on_first_and_fewer_than_two_outs() {
     }
 }
 
-/// With a runner on first the easy out is at second base, with nobody there it is at first.
+/// With a runner on first the fielders get the out at second base, otherwise at first.
 #[test]
 fn a_ground_ball_forces_the_runner_from_first() {
     let says =
@@ -551,7 +554,7 @@ fn a_ground_ball_forces_the_runner_from_first() {
 }
 
 #[test]
-fn a_sacrifice_fly_brings_home_the_runner_from_third_with_fewer_than_two_outs() {
+fn a_sacrifice_fly_scores_the_runner_from_third_with_fewer_than_two_outs() {
     for (before, after, scored) in turns().filter(|(_, after, _)| after.play == "sacrifice-fly") {
         assert!(
             before.bases[2] && before.outs < 2 && scored == 1,
@@ -568,7 +571,7 @@ fn no_run_counts_on_the_third_out() {
 }
 
 #[test]
-fn the_batting_order_goes_on_across_innings_and_comes_round() {
+fn the_batting_order_continues_across_innings_and_repeats() {
     for (game, bottom) in GAMES.iter().flat_map(|game| [(game, false), (game, true)]) {
         let turns = game
             .iter()
@@ -603,9 +606,9 @@ fn a_game_ends_only_by_the_rules() {
             "{board:?}"
         );
         let by_rule = match (board.bottom, board.home_leads()) {
-            (false, true) => board.outs == 3, // the home side need not bat
-            (true, true) => true,             // the winning run is in
-            (true, false) => board.outs == 3, // the home side had its turn
+            (false, true) => board.outs == 3, // the home side leads and does not bat
+            (true, true) => true,             // the winning run has scored
+            (true, false) => board.outs == 3, // the home side has batted
             (false, false) => false,
         };
         assert!(by_rule, "{board:?}");
@@ -623,7 +626,7 @@ fn the_home_side_never_bats_on_when_it_leads() {
 }
 
 #[test]
-fn the_game_goes_on_only_while_it_is_not_decided() {
+fn the_game_continues_only_while_it_is_undecided() {
     for (before, after) in
         steps().filter(|(before, after)| before.is_late() && after.play == "change")
     {
@@ -637,7 +640,7 @@ fn the_game_goes_on_only_while_it_is_not_decided() {
     }
 }
 
-/// The plays that won a game for the home side at bat.
+/// The plays with which the home side won at bat.
 fn walk_offs() -> Vec<(&'static Board, &'static Board, u64)> {
     turns()
         .filter(|(_, after, _)| after.is_walked_off())
@@ -652,10 +655,13 @@ fn a_walk_off_counts_the_winning_run_and_no_more_unless_it_is_a_home_run() {
         assert!(home == away + 1 || after.play == "home-run", "{after:?}");
         margins.insert(home - away);
     }
-    assert!(margins.len() > 1, "no home run won by more than one");
+    assert!(
+        margins.len() > 1,
+        "no walk-off home run won by more than one"
+    );
 }
 
-/// Nobody hits a double by which the winning runner only comes home from third.
+/// With the winning runner on third, a walk-off hit is a single.
 #[test]
 fn a_walk_off_hit_is_worth_what_the_winning_runner_needed() {
     let mut from_third = 0;
@@ -698,7 +704,7 @@ fn every_kind_of_play_occurs_and_no_other() {
 }
 
 #[test]
-fn every_play_is_told_in_both_languages() {
+fn every_play_has_commentary_in_both_languages() {
     let is_korean = |c: char| ('가'..='힣').contains(&c);
     let is_english = |c: char| c.is_ascii_alphabetic();
     for board in boards() {
@@ -713,7 +719,7 @@ fn every_play_is_told_in_both_languages() {
             assert!(ko.contains(is_korean) && !ko.contains(is_english), "{ko}");
             assert!(
                 !en.contains(['{', '}']) && !ko.contains(['{', '}']),
-                "a slot is left open: {en} {ko}"
+                "an unfilled slot: {en} {ko}"
             );
         }
     }
@@ -727,8 +733,8 @@ fn the_commentary_varies() {
         .chain(&PITCHES)
         .chain(&["start", "change", "final"])
     {
-        let told = boards().filter(|board| board.play == *kind);
-        let openings: BTreeSet<&str> = told.map(|board| &board.text[0][..4]).collect();
+        let plays = boards().filter(|board| board.play == *kind);
+        let openings: BTreeSet<&str> = plays.map(|board| &board.text[0][..4]).collect();
         assert!(openings.len() > 1, "{kind}: {openings:?}");
     }
 }
@@ -749,7 +755,7 @@ fn the_commentary_counts_the_outs() {
 }
 
 #[test]
-fn the_commentary_tells_the_count() {
+fn the_commentary_states_the_count() {
     for board in boards().filter(|board| board.is(&PITCHES)) {
         let (balls, strikes) = (board.balls, board.strikes);
         let [en, ko] = match (balls, strikes) {
@@ -762,13 +768,13 @@ fn the_commentary_tells_the_count() {
             ],
         };
         let ball = ["none", "ball one.", "ball two.", "ball three."][balls as usize];
-        let told = board.text[0].contains(&en) || board.text[0].to_lowercase().ends_with(ball);
-        assert!(told && board.text[1].contains(&ko), "{board:?}");
+        let stated = board.text[0].contains(&en) || board.text[0].to_lowercase().ends_with(ball);
+        assert!(stated && board.text[1].contains(&ko), "{board:?}");
     }
 }
 
 #[test]
-fn a_home_run_is_called_by_its_runs() {
+fn a_home_run_is_named_after_its_runs() {
     for (_, after, scored) in turns().filter(|(_, after, _)| after.play == "home-run") {
         let [en, ko] = [
             ["solo home run", "솔로 홈런"],
@@ -784,7 +790,7 @@ fn a_home_run_is_called_by_its_runs() {
 }
 
 #[test]
-fn the_commentary_tells_the_score_when_it_has_changed() {
+fn the_commentary_states_a_changed_score() {
     for (_, after, _) in turns().filter(|(_, after, scored)| *scored > 0 && !after.is_walked_off())
     {
         let leader = &after.sides[usize::from(after.home_leads())];
@@ -836,7 +842,7 @@ fn the_commentary_names_the_half() {
 }
 
 #[test]
-fn extra_innings_and_walk_offs_are_called_so() {
+fn extra_innings_and_walk_offs_are_named() {
     for board in boards() {
         let says = |word| board.text[0].to_lowercase().contains(word);
         let begins_extra = board.play == "change" && board.inning == 10 && !board.bottom;
@@ -848,7 +854,7 @@ fn extra_innings_and_walk_offs_are_called_so() {
 }
 
 #[test]
-fn the_final_line_tells_the_score() {
+fn the_final_line_states_the_score() {
     for board in finals() {
         let winner = &board.sides[usize::from(board.home_leads())];
         let loser = &board.sides[usize::from(!board.home_leads())];
@@ -866,13 +872,13 @@ fn the_final_line_tells_the_score() {
     }
 }
 
-/// How often such a play occurs, on the whole.
+/// How often these plays occur in all games.
 fn tally(plays: &[&str]) -> f64 {
     steps().filter(|(_, after)| after.is(plays)).count() as f64
 }
 
 #[test]
-fn scores_are_those_of_a_ball_game() {
+fn the_statistics_are_realistic() {
     let games = GAMES.len() as f64;
     let [away, home] =
         [0, 1].map(|side| finals().map(|board| board.runs()[side]).sum::<u64>() as f64 / games);
@@ -908,7 +914,7 @@ fn scores_are_those_of_a_ball_game() {
 }
 
 #[test]
-fn the_next_game_is_between_others() {
+fn the_next_game_has_other_teams() {
     for seed in 0..5 {
         let mut season = Season::new(seed);
         let boards: Vec<Board> = (0..2000)
@@ -931,7 +937,7 @@ fn the_next_game_is_between_others() {
     }
 }
 
-/// A season's first plays as they are published, with their pauses.
+/// A season's first plays as JSON, with their pauses.
 fn season(seed: u64, plays: usize) -> Vec<(String, Duration)> {
     let mut season = Season::new(seed);
     let plays = (0..plays).map(|_| season.next_play());
@@ -941,12 +947,12 @@ fn season(seed: u64, plays: usize) -> Vec<(String, Duration)> {
 }
 
 #[test]
-fn the_same_seed_is_the_same_season() {
+fn the_same_seed_gives_the_same_season() {
     assert_eq!(season(7, 1500), season(7, 1500));
 }
 
 #[test]
-fn another_seed_is_another_season() {
+fn another_seed_gives_another_season() {
     let seasons: BTreeSet<_> = (0..20).map(|seed| season(seed, 100)).collect();
     assert_eq!(seasons.len(), 20);
     let pauses = |seed| {

@@ -1,23 +1,23 @@
-//! The bases, and how runners come round them.
+//! The bases, and how runners advance.
 
 use super::words::Words;
 
-/// Home plate as a runner's goal: the base after third.
+/// Home plate as a runner's destination: the base after third.
 pub const PLATE: usize = 4;
 
-/// Who stands on first, second and third.
+/// The runners on first, second and third.
 pub struct Bases([Option<Words>; 3]);
 
-/// What came of a play on the bases.
+/// The result of a play on the bases.
 pub struct Advance {
-    /// Who scored from a base, the foremost first; a batter who hit a home run is not among them.
+    /// Runners who scored, the lead runner first. The batter of a home run is not included.
     pub scored: Vec<Words>,
-    /// The base that the batter reached; 0 if out.
+    /// The base that the batter reached; 0 means out.
     pub batter: usize,
 }
 
 impl Advance {
-    /// Nobody moved, and the batter is out.
+    /// No runner moved, and the batter is out.
     pub fn none() -> Advance {
         Advance {
             scored: Vec::new(),
@@ -25,45 +25,45 @@ impl Advance {
         }
     }
 
-    /// How many runs it brought.
+    /// The number of runs scored, the batter's included.
     pub fn runs(&self) -> usize {
         self.scored.len() + (self.batter == PLATE) as usize
     }
 }
 
 impl Bases {
-    /// Nobody on.
+    /// No runners.
     pub fn empty() -> Bases {
         Bases([None; 3])
     }
 
-    /// Which of the three are taken.
+    /// True for each base that has a runner.
     pub fn taken(&self) -> [bool; 3] {
         self.0.map(|runner| runner.is_some())
     }
 
-    /// Who stands on this base: 1, 2 or 3.
+    /// The runner on this base: 1, 2 or 3.
     pub fn on(&self, base: usize) -> Option<Words> {
         self.0[base - 1]
     }
 
-    /// The runner on this base is out.
+    /// Removes the runner on this base, who is out.
     pub fn put_out(&mut self, base: usize) {
         self.0[base - 1] = None;
     }
 
-    /// The batter becomes a runner here, unless out (0) or home already ([`PLATE`]).
+    /// Puts the batter on this base. Nothing happens if the batter is out (0) or home already ([`PLATE`]).
     pub fn join(&mut self, batter: Words, base: usize) {
         if (1..PLATE).contains(&base) {
             self.0[base - 1] = Some(batter);
         }
     }
 
-    /// Moves those on first, second and third, and the batter, each by so many bases.
+    /// Moves the runners from first, second and third by `steps`, and the batter by `batter` bases.
     ///
-    /// The foremost goes first, and nobody passes or joins the one in front. Once `runs_to_win`
-    /// have scored the plate is closed, and the hit is worth no more bases than the last of them
-    /// needed; only on a home run does everyone still come home.
+    /// The lead runner moves first, and no runner passes or joins the one ahead. After `runs_to_win` runs the
+    /// game is won: nobody else scores, and the hit is worth no more bases than the winning runner needed. Only
+    /// on a home run do all of them score.
     pub fn run(&mut self, steps: [usize; 3], mut batter: usize, runs_to_win: usize) -> Advance {
         let mut scored = Vec::new();
         let mut open = PLATE;

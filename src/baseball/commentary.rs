@@ -1,11 +1,11 @@
-//! Says in a line what happened: picks a phrase and fills its slots from how the game stands.
+//! Commentary on a play: picks a phrase and fills its slots from the state of the game.
 
 use super::bases::{Advance, PLATE};
 use super::words::{self, Line, Words};
 use super::{AWAY, Game, HOME};
 
 impl Game {
-    /// One of these phrases, with what can be said of any play filled in.
+    /// One of these phrases at random, with the slots filled that any play may use.
     pub(super) fn say(&mut self, phrases: &[Words]) -> Line {
         let line = Line::new(self.choose(phrases))
             .fill_name("{batter}", self.batter)
@@ -24,7 +24,7 @@ impl Game {
         words[self.rng.usize(..words.len())]
     }
 
-    /// Balls first, as it is said in both languages.
+    /// The count, balls first in both languages.
     fn fill_count(&self, line: Line) -> Line {
         let (balls, strikes) = (self.balls, self.strikes);
         let en = format!("{balls}-{strikes}");
@@ -47,7 +47,7 @@ impl Game {
         line.fill("{half}", &en, &format!("{inning}회{ko}"))
     }
 
-    /// Who is at whose ground, for the line that opens a game.
+    /// The game's number and its teams, for the line that opens a game.
     pub(super) fn fill_teams(&self, line: Line) -> Line {
         let number = self.number.to_string();
         line.fill("{game}", &number, &number)
@@ -55,7 +55,7 @@ impl Game {
             .fill_name("{home}", self.sides[HOME].team.name)
     }
 
-    /// The side that has more runs comes first.
+    /// The score, the leader first.
     pub(super) fn fill_score(&self, line: Line) -> Line {
         let [away, home] = &self.sides;
         let (winner, loser) = if self.home_leads() {
@@ -73,8 +73,8 @@ impl Game {
             )
     }
 
-    /// Adds who scored, and what the score is now; of a game just won, `final` tells it.
-    pub(super) fn tell_runs(&self, line: Line, advance: &Advance) -> Line {
+    /// Adds who scored, and the new score. A walk-off leaves the score to the `final` play.
+    pub(super) fn add_runs(&self, line: Line, advance: &Advance) -> Line {
         let line = match advance.scored.as_slice() {
             scored if advance.batter == PLATE => {
                 line.fill_name("{homer}", words::HOMERS[scored.len()])

@@ -1,32 +1,32 @@
-//! The words of the ball game: teams, players and what is said of each play, in English and Korean.
+//! The words of the ball game: teams, players and commentary, in English and Korean.
 //!
-//! All names are invented. A phrase may hold slots, `{batter}` or `{count}`, which the game fills.
-//! Korean phrases set a name off by a comma, because the particle after it would depend on its last sound.
+//! All names are invented. A phrase may contain slots such as `{batter}` or `{count}`, which the game fills.
+//! Korean phrases put a comma after a name, because the right particle would depend on the name's last sound.
 
-/// The same words in both languages.
+/// One text in both languages.
 #[derive(Clone, Copy)]
 pub struct Words {
     pub en: &'static str,
     pub ko: &'static str,
 }
 
-/// A club and those who play for it.
+/// A team and its players.
 pub struct Team {
     pub name: Words,
-    /// The nine who bat, in the order in which they bat.
+    /// The nine batters, in batting order.
     pub lineup: [Words; 9],
-    /// The one who pitches; another bats for the pitcher.
+    /// The pitcher, who does not bat.
     pub pitcher: Words,
 }
 
-/// A commentary line in the making.
+/// A line of commentary, while it is put together.
 pub struct Line {
     pub en: String,
     pub ko: String,
 }
 
 impl Line {
-    /// A line that begins with this phrase.
+    /// A line with this phrase, slots still unfilled.
     pub fn new(phrase: Words) -> Line {
         Line {
             en: phrase.en.to_string(),
@@ -47,7 +47,7 @@ impl Line {
         self.fill(slot, name.en, name.ko)
     }
 
-    /// Fills a slot with one name or several.
+    /// Fills a slot with one or more names.
     pub fn fill_list(self, slot: &str, names: &[Words]) -> Line {
         let en: Vec<&str> = names.iter().map(|name| name.en).collect();
         let ko: Vec<&str> = names.iter().map(|name| name.ko).collect();
@@ -60,7 +60,7 @@ impl Line {
         self.fill(slot, &en, &ko.join(", "))
     }
 
-    /// Adds another sentence.
+    /// Appends another sentence.
     pub fn then(self, more: Line) -> Line {
         Line {
             en: format!("{} {}", self.en, more.en),
@@ -69,7 +69,7 @@ impl Line {
     }
 }
 
-/// A number as English counts innings: 9th, 11th, 21st.
+/// An English ordinal: 9th, 11th, 21st.
 pub fn ordinal(number: usize) -> String {
     let ending = match (number % 100, number % 10) {
         (11..=13, _) => "th",
@@ -273,7 +273,7 @@ pub const FOUL: &[Words] = &[
     ),
 ];
 
-/// A foul with two strikes, which changes nothing.
+/// A foul with two strikes: the count stays.
 pub const FOUL_ALIVE: &[Words] = &[
     words(
         "{batter} fouls it off to stay alive, {count}.",
@@ -346,7 +346,7 @@ pub const GROUND_OUT: &[Words] = &[
     ),
 ];
 
-/// The runner on first is put out instead of the batter.
+/// The runner from first is out instead of the batter.
 pub const FORCE_OUT: &[Words] = &[
     words(
         "{batter} grounds to {infield}, {runner} is forced at second.",
@@ -500,7 +500,7 @@ pub const CHANGE: &[Words] = &[
     ),
 ];
 
-/// The change that begins the tenth inning.
+/// Begins the tenth inning.
 pub const EXTRA: &[Words] = &[
     words(
         "Still tied after nine. Extra innings, {batter} leads off.",
@@ -523,7 +523,7 @@ pub const FINAL: &[Words] = &[
     ),
 ];
 
-/// The home side has won it in its last turn at bat.
+/// Ends a game that the home side won at bat.
 pub const WALK_OFF: &[Words] = &[
     words(
         "{winner} walk it off, {score}!",
@@ -535,14 +535,14 @@ pub const WALK_OFF: &[Words] = &[
     ),
 ];
 
-/// Said after each out, by the number of outs.
+/// Follows each out. Indexed by the number of outs, less one.
 pub const OUTS: [Words; 3] = [
     words("One out.", "원아웃."),
     words("Two out.", "투아웃."),
     words("Three out.", "스리아웃."),
 ];
 
-/// Home runs, by the runs that they bring.
+/// Names of home runs, indexed by the number of runners who score with the batter.
 pub const HOMERS: [Words; 4] = [
     words("solo home run", "솔로 홈런"),
     words("two-run homer", "투런 홈런"),
@@ -550,7 +550,7 @@ pub const HOMERS: [Words; 4] = [
     words("grand slam", "만루 홈런"),
 ];
 
-/// Numbers of balls as they are said.
+/// The number of balls in words.
 pub const BALLS: [&str; 4] = ["none", "one", "two", "three"];
 
 pub const INFIELD: &[Words] = &[

@@ -1,15 +1,19 @@
-//! The live ball game: news that changes every second or two, for as long as anyone asks.
+//! The live ball game: an endless source of events, one every second or two.
 //!
-//! It is a simulation by the rules, and all of it comes from one seed: the same seed is the same
-//! season, play by play. Nothing here knows of the network: whoever publishes the game takes
-//! the [`Season::next_play`] and sleeps for its pause.
+//! It simulates baseball by the rules. Everything follows from one seed: the same seed gives the same season,
+//! play by play. Only [`baseball_thread`] publishes; the rest knows neither the hub nor the network.
 //!
-//! What the scoreboard shows while a play is told is how things stand *after* it:
-//! - a play that ends a turn at bat shows the count cleared (0-0), but still the batter it tells of;
-//!   so there are never four balls or three strikes on the board;
-//! - the play that makes the third out shows three outs and the runners who are left on base; they
-//!   go with the `change` that follows. Only `final` may show three outs once more;
-//! - `change` is already the new half: nobody out, its first batter, a 0 in the line.
+//! Begin here, with [`baseball_thread`] and [`Season::next_play`]; the game and its rules follow. Then:
+//! - `bases.rs`: the bases, and how runners advance
+//! - `commentary.rs`: picks a phrase for a play and fills its slots
+//! - `words.rs`: the teams and the phrases, in English and Korean
+//!
+//! The scoreboard of a play shows the state *after* it:
+//! - A play that ends a turn at bat shows the count cleared (0-0), but still its own batter. So the
+//!   scoreboard never has four balls or three strikes.
+//! - The play that makes the third out shows three outs and the runners left on base. The `change` that follows
+//!   clears both. Only `final` may repeat the three outs.
+//! - `change` shows the new half: no outs, its first batter, a 0 in the line score.
 //!
 //! Chapter: [Polling](../../../../docs/polling.md).
 
@@ -20,9 +24,12 @@ mod words;
 use std::cmp::Ordering;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use fastrand::Rng;
+use log::warn;
 use serde_json::{Value, json};
 
+use crate::hub::Hub;
 use bases::{Advance, Bases};
 use words::{Line, Team, Words};
 
@@ -33,22 +40,36 @@ const AWAY: usize = 0;
 /// The side that bats in the bottom of an inning.
 const HOME: usize = 1;
 
-/// One play: what is published and how long after it the next one comes.
+/// Publishes one play after another, with the pause that each asks for, until `ends` disconnects.
+pub fn baseball_thread(hub: &Hub, seed: u64, ends: &Receiver<()>) {
+    let mut season = Season::new(seed);
+    loop {
+        let play = season.next_play();
+        if hub.publish("baseball", &play.data).is_err() {
+            warn!("cannot publish the ball game: the hub has no room for another topic");
+        }
+        if ends.recv_timeout(play.pause) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+/// One play, ready to publish.
 pub struct Play {
-    /// The whole scoreboard and one line of commentary.
+    /// The scoreboard, with one line of commentary.
     pub data: Value,
-    /// One or two seconds; longer after the end of a game.
+    /// Time until the next play: one or two seconds, longer after the end of a game.
     pub pause: Duration,
 }
 
-/// Games without end, all from one seed.
+/// An endless series of games, all from one seed.
 pub struct Season {
     rng: Rng,
     game: Game,
 }
 
 impl Season {
-    /// The season that this seed stands for, before its first play.
+    /// The season of this seed, before its first play.
     pub fn new(seed: u64) -> Season {
         let mut rng = Rng::with_seed(seed);
         let teams = words::TEAMS.iter().collect();
@@ -56,21 +77,21 @@ impl Season {
         Season { rng, game }
     }
 
-    /// Plays on: one pitch, or what comes between pitches.
+    /// The next play: a pitch, or one of the plays between pitches.
     pub fn next_play(&mut self) -> Play {
         if self.game.next == Next::Nothing {
             self.game = self.next_game();
         }
-        let news = self.game.play_on();
-        let rest = if news.play == "final" { 2000 } else { 0 };
+        let outcome = self.game.play_on();
+        let rest = if outcome.play == "final" { 2000 } else { 0 };
         let pause = Duration::from_millis(rest + self.rng.u64(1000..=2000));
         Play {
-            data: self.game.scoreboard(news),
+            data: self.game.scoreboard(outcome),
             pause,
         }
     }
 
-    /// The next game is between two of those who did not play the last one.
+    /// A game between two teams that did not play the last one.
     fn next_game(&mut self) -> Game {
         let played = self.game.sides.each_ref().map(|side| side.team.name.en);
         let rested = |team: &&Team| !played.contains(&team.name.en);
@@ -79,25 +100,25 @@ impl Season {
     }
 }
 
-/// What the game does when it is asked for its next play.
+/// What the next play will be.
 #[derive(PartialEq)]
 enum Next {
     Start,
     Pitch,
     Change,
     Final,
-    /// The game is over and told to the end.
+    /// The game is over and its last line has been published.
     Nothing,
 }
 
-/// What happened, in the word for programs and the line for people.
-struct Told {
+/// What happened: the play's name for programs, and a line for readers.
+struct Outcome {
     play: &'static str,
     line: Line,
 }
 
-fn told(play: &'static str, line: Line) -> Told {
-    Told { play, line }
+fn outcome(play: &'static str, line: Line) -> Outcome {
+    Outcome { play, line }
 }
 
 /// One of the two teams, in this game.
@@ -105,11 +126,11 @@ struct Side {
     team: &'static Team,
     runs: usize,
     hits: u32,
-    /// Errors this side made in the field.
+    /// Errors made by this side in the field.
     errors: u32,
-    /// Runs by inning; a half that has not begun has no entry.
+    /// Runs per inning; a half that has not begun has no entry.
     line: Vec<usize>,
-    /// Whose turn at bat it is, as a place in the line-up.
+    /// The next batter, as an index into the lineup.
     turn: usize,
 }
 
@@ -129,7 +150,7 @@ impl Side {
         self.team.lineup[self.turn]
     }
 
-    /// Adds the runs of a play to the inning that has begun last.
+    /// Adds the runs of a play to the current inning.
     fn score(&mut self, runs: usize) {
         self.runs += runs;
         if let Some(inning) = self.line.last_mut() {
@@ -148,27 +169,27 @@ impl Side {
     }
 }
 
-/// A game: how it stands, and the dice that decide how it goes on.
+/// A game: its state, and the random numbers that decide what happens next.
 struct Game {
     rng: Rng,
-    /// One for the season's first.
+    /// The season's first game is 1.
     number: u32,
-    /// Both sides, by [`AWAY`] and [`HOME`].
+    /// Indexed by [`AWAY`] and [`HOME`].
     sides: [Side; 2],
-    /// One for the first; may go beyond nine.
+    /// From 1; more than nine in extra innings.
     inning: usize,
-    /// The side at bat, [`AWAY`] in the top and [`HOME`] in the bottom of an inning.
+    /// The side at bat: [`AWAY`] in the top of an inning, [`HOME`] in the bottom.
     at_bat: usize,
     balls: usize,
     strikes: usize,
     outs: usize,
     bases: Bases,
-    /// Whom the play that is being told is about.
+    /// The batter of the current play.
     batter: Words,
     next: Next,
 }
 
-/// Telling the game, one play after the other.
+/// The course of the game, one play after the other.
 impl Game {
     fn new(number: u32, mut teams: Vec<&'static Team>, mut rng: Rng) -> Game {
         rng.shuffle(&mut teams);
@@ -188,7 +209,7 @@ impl Game {
         }
     }
 
-    fn play_on(&mut self) -> Told {
+    fn play_on(&mut self) -> Outcome {
         match self.next {
             Next::Start => self.start(),
             Next::Pitch => self.pitch(),
@@ -197,13 +218,13 @@ impl Game {
         }
     }
 
-    fn start(&mut self) -> Told {
+    fn start(&mut self) -> Outcome {
         self.begin_half();
         let line = self.say(words::START);
-        told("start", self.fill_teams(line))
+        outcome("start", self.fill_teams(line))
     }
 
-    fn change(&mut self) -> Told {
+    fn change(&mut self) -> Outcome {
         if self.at_bat == HOME {
             self.inning += 1;
         }
@@ -211,7 +232,7 @@ impl Game {
         self.begin_half();
         let extra = self.inning == INNINGS + 1 && self.at_bat == AWAY;
         let line = self.say(if extra { words::EXTRA } else { words::CHANGE });
-        told("change", line)
+        outcome("change", line)
     }
 
     fn begin_half(&mut self) {
@@ -222,7 +243,7 @@ impl Game {
         self.next = Next::Pitch;
     }
 
-    fn finish(&mut self) -> Told {
+    fn finish(&mut self) -> Outcome {
         self.next = Next::Nothing;
         let phrases = if self.walked_off() {
             words::WALK_OFF
@@ -230,13 +251,13 @@ impl Game {
             words::FINAL
         };
         let line = self.say(phrases);
-        told("final", self.fill_score(line))
+        outcome("final", self.fill_score(line))
     }
 
-    /// One pitch, and how often in a thousand it ends like this.
-    fn pitch(&mut self) -> Told {
+    /// One pitch. The numbers are chances in a thousand.
+    fn pitch(&mut self) -> Outcome {
         self.batter = self.sides[self.at_bat].batter();
-        let news = match self.rng.u32(0..1000) {
+        let outcome = match self.rng.u32(0..1000) {
             0..330 => self.ball(),
             330..598 => self.strike(),
             598..830 => self.foul(),
@@ -244,10 +265,10 @@ impl Game {
             _ => self.ball_in_play(),
         };
         self.next = self.what_follows();
-        news
+        outcome
     }
 
-    /// What is due after a pitch.
+    /// What comes after this pitch.
     fn what_follows(&self) -> Next {
         match self.outs {
             _ if self.is_decided() => Next::Final,
@@ -256,8 +277,8 @@ impl Game {
         }
     }
 
-    /// From the ninth on, the game is over once a side leads and the other can't bat any more.
-    /// The home side never bats when it leads: not after the top, nor past its winning run.
+    /// From the ninth inning on, the game is over once one side leads and the other can't bat any more.
+    /// The home side never bats while it leads: not after the top half, and not after its winning run.
     fn is_decided(&self) -> bool {
         let half_over = self.outs == 3;
         let bottom = self.at_bat == HOME;
@@ -278,7 +299,7 @@ impl Game {
         self.is_decided() && self.at_bat == HOME && self.home_leads()
     }
 
-    /// With how many runs the side at bat ends the game at once; only the home side ever can.
+    /// How many runs end the game at once for the side at bat. Only the home side can do that.
     fn runs_to_win(&self) -> usize {
         match self.inning >= INNINGS && self.at_bat == HOME {
             true => self.sides[AWAY].runs + 1 - self.sides[HOME].runs,
@@ -291,29 +312,29 @@ impl Game {
     }
 }
 
-/// What a pitch can come to.
+/// The results of a pitch.
 impl Game {
-    fn ball(&mut self) -> Told {
+    fn ball(&mut self) -> Outcome {
         if self.balls == 3 {
             return self.free_base("walk", words::WALK);
         }
         self.balls += 1;
-        told("ball", self.say(words::BALL))
+        outcome("ball", self.say(words::BALL))
     }
 
-    fn hit_by_pitch(&mut self) -> Told {
+    fn hit_by_pitch(&mut self) -> Outcome {
         self.free_base("hit-by-pitch", words::HIT_BY_PITCH)
     }
 
-    /// The batter is given first base: only runners who must make room move.
-    fn free_base(&mut self, play: &'static str, phrases: &[Words]) -> Told {
+    /// The batter is awarded first base. A runner moves only if forced to make room.
+    fn free_base(&mut self, play: &'static str, phrases: &[Words]) -> Outcome {
         let [first, second, _] = self.bases.taken().map(usize::from);
         let advance = self.run([1, first, first * second], 1);
         self.end_turn(play, phrases, advance)
     }
 
-    /// With two strikes a batter guards the plate, and often fouls off what would be the third.
-    fn strike(&mut self) -> Told {
+    /// With two strikes the batter protects the plate and often fouls off the third.
+    fn strike(&mut self) -> Outcome {
         if self.strikes == 2 && self.chance(35) == 1 {
             return self.foul();
         }
@@ -322,20 +343,20 @@ impl Game {
             return self.end_turn_out("strikeout", words::STRIKEOUT, Advance::none());
         }
         self.strikes += 1;
-        told("strike", self.say(words::STRIKE))
+        outcome("strike", self.say(words::STRIKE))
     }
 
-    /// A foul is a strike, but never the third.
-    fn foul(&mut self) -> Told {
+    /// A foul counts as a strike, but never as the third.
+    fn foul(&mut self) -> Outcome {
         if self.strikes == 2 {
-            return told("foul", self.say(words::FOUL_ALIVE));
+            return outcome("foul", self.say(words::FOUL_ALIVE));
         }
         self.strikes += 1;
-        told("foul", self.say(words::FOUL))
+        outcome("foul", self.say(words::FOUL))
     }
 
-    /// The ball is hit into the field, and how often in a thousand it ends like this.
-    fn ball_in_play(&mut self) -> Told {
+    /// A ball hit into the field. The numbers are chances in a thousand.
+    fn ball_in_play(&mut self) -> Outcome {
         match self.rng.u32(0..1000) {
             0..225 => self.hit(1),
             225..291 => self.hit(2),
@@ -348,8 +369,8 @@ impl Game {
         }
     }
 
-    /// A hit for so many bases. Who was on second or first may take one more than the batter.
-    fn hit(&mut self, bases: usize) -> Told {
+    /// A hit worth this many bases. Runners from first and second may take one more than the batter.
+    fn hit(&mut self, bases: usize) -> Outcome {
         self.sides[self.at_bat].hits += 1;
         let runners = [bases + self.chance(30), bases + self.chance(60), bases];
         let advance = self.run(runners, bases);
@@ -361,14 +382,14 @@ impl Game {
         }
     }
 
-    fn error(&mut self) -> Told {
+    fn error(&mut self) -> Outcome {
         self.sides[1 - self.at_bat].errors += 1;
         let advance = self.run([1, 1, 1], 1);
         self.end_turn("error", words::ERROR, advance)
     }
 
-    /// With a runner on first the fielders go for second base, and with time left for first too.
-    fn grounder(&mut self) -> Told {
+    /// With a runner on first the fielders throw to second base, and to first as well if there is time.
+    fn grounder(&mut self) -> Outcome {
         let in_time = self.outs < 2 && self.chance(45) == 1;
         match self.bases.on(1) {
             Some(runner) if in_time => self.double_play(runner),
@@ -377,41 +398,41 @@ impl Game {
         }
     }
 
-    /// The runner from first is out at second, and the batter at first.
-    fn double_play(&mut self, runner: Words) -> Told {
+    /// The runner from first is out at second, the batter at first.
+    fn double_play(&mut self, runner: Words) -> Outcome {
         self.bases.put_out(1);
         self.outs += 2;
         let advance = self.run_on_out([0, 1, 1], 0);
-        let mut news = self.end_turn_out("double-play", words::DOUBLE_PLAY, advance);
-        news.line = news.line.fill_name("{runner}", runner);
-        news
+        let mut outcome = self.end_turn_out("double-play", words::DOUBLE_PLAY, advance);
+        outcome.line = outcome.line.fill_name("{runner}", runner);
+        outcome
     }
 
-    /// The runner from first is out at second; the batter is safe meanwhile.
-    fn force_out(&mut self, runner: Words) -> Told {
+    /// The runner from first is out at second; the batter is safe at first.
+    fn force_out(&mut self, runner: Words) -> Outcome {
         self.bases.put_out(1);
         self.outs += 1;
         let advance = self.run_on_out([0, 1, 1], 1);
-        let mut news = self.end_turn_out("out", words::FORCE_OUT, advance);
-        news.line = news.line.fill_name("{runner}", runner);
-        news
+        let mut outcome = self.end_turn_out("out", words::FORCE_OUT, advance);
+        outcome.line = outcome.line.fill_name("{runner}", runner);
+        outcome
     }
 
-    /// Nobody is forced to run, so sometimes nobody does.
-    fn ground_out(&mut self) -> Told {
+    /// No runner is forced, so sometimes none moves.
+    fn ground_out(&mut self) -> Outcome {
         self.outs += 1;
         let step = self.chance(50);
         let advance = self.run_on_out([0, step, step], 0);
         self.end_turn_out("out", words::GROUND_OUT, advance)
     }
 
-    fn pop_out(&mut self) -> Told {
+    fn pop_out(&mut self) -> Outcome {
         self.outs += 1;
         self.end_turn_out("out", words::POP_OUT, Advance::none())
     }
 
-    /// A ball caught in the outfield; if it is deep enough, the runner on third scores after the catch.
-    fn fly(&mut self) -> Told {
+    /// A ball caught in the outfield. If it is deep enough, the runner on third scores after the catch.
+    fn fly(&mut self) -> Outcome {
         self.outs += 1;
         if self.outs == 3 || self.bases.on(3).is_none() || self.chance(55) == 0 {
             return self.end_turn_out("out", words::FLY_OUT, Advance::none());
@@ -422,51 +443,52 @@ impl Game {
     }
 }
 
-/// What a play changes: runs, outs, whose turn it is.
+/// The effects of a play: runs, outs, and the next batter.
 impl Game {
-    /// The turn at bat is over: the count is cleared and the next in the line-up is up.
-    fn end_turn(&mut self, play: &'static str, phrases: &[Words], advance: Advance) -> Told {
+    /// Ends the turn at bat: clears the count, adds the runs, and moves on to the next in the lineup.
+    fn end_turn(&mut self, play: &'static str, phrases: &[Words], advance: Advance) -> Outcome {
         (self.balls, self.strikes) = (0, 0);
         let side = &mut self.sides[self.at_bat];
         side.turn = (side.turn + 1) % side.team.lineup.len();
         side.score(advance.runs());
         let line = self.say(phrases);
-        told(play, self.tell_runs(line, &advance))
+        outcome(play, self.add_runs(line, &advance))
     }
 
-    /// As [`Game::end_turn`], for a play that made an out.
-    fn end_turn_out(&mut self, play: &'static str, phrases: &[Words], advance: Advance) -> Told {
-        let news = self.end_turn(play, phrases, advance);
+    /// Like [`Game::end_turn`], for a play that made an out.
+    fn end_turn_out(&mut self, play: &'static str, phrases: &[Words], advance: Advance) -> Outcome {
+        let mut outcome = self.end_turn(play, phrases, advance);
         let outs = Line::new(words::OUTS[self.outs - 1]);
-        told(play, news.line.then(outs))
+        outcome.line = outcome.line.then(outs);
+        outcome
     }
 
-    /// Moves everyone by so many bases, the batter too; who scores does so in [`Game::end_turn`].
+    /// Moves each runner and the batter by a number of bases. [`Game::end_turn`] adds the runs.
     fn run(&mut self, steps: [usize; 3], batter: usize) -> Advance {
         let advance = self.bases.run(steps, batter, self.runs_to_win());
         self.bases.join(self.batter, advance.batter);
         advance
     }
 
-    /// As [`Game::run`]; but if the out was the third, the runners stay and no run counts.
+    /// Like [`Game::run`], but after a third out the runners stay and no run counts.
     fn run_on_out(&mut self, steps: [usize; 3], batter: usize) -> Advance {
         let steps = if self.outs == 3 { [0; 3] } else { steps };
         self.run(steps, batter)
     }
 
-    /// One if it happens, as it does so often in a hundred, else none.
+    /// 1 with this chance in a hundred, else 0.
     fn chance(&mut self, percent: u32) -> usize {
         (self.rng.u32(0..100) < percent) as usize
     }
 }
 
-/// What is published.
+/// What gets published.
 impl Game {
-    /// How things stand after the play, and what is said of it.
-    fn scoreboard(&self, news: Told) -> Value {
+    /// The state after the play, and its commentary.
+    fn scoreboard(&self, outcome: Outcome) -> Value {
         json!({
             "game": self.number,
-            "play": news.play,
+            "play": outcome.play,
             "inning": self.inning,
             "half": if self.at_bat == AWAY { "top" } else { "bottom" },
             "away": self.sides[AWAY].scoreboard(),
@@ -477,8 +499,8 @@ impl Game {
             "bases": self.bases.taken(),
             "batter": both(self.batter),
             "pitcher": both(self.pitcher()),
-            "final": news.play == "final",
-            "text": { "en": news.line.en, "ko": news.line.ko },
+            "final": outcome.play == "final",
+            "text": { "en": outcome.line.en, "ko": outcome.line.ko },
         })
     }
 }
