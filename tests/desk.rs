@@ -1,4 +1,4 @@
-//! The desk: it answers whatever happens at the comet ports.
+//! The desk: its answers, and that it keeps answering whatever happens at the comet ports.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn ask(desk: SocketAddr, target: &str) -> (support::Head, String) {
 }
 
 #[test]
-fn stats_count_what_is_held_and_what_the_process_uses() {
+fn stats_count_held_connections_and_resources() {
     let (server, desk) = with_desk(Some(100));
     let _held: Vec<Client> = (0..3).map(|_| server.get("/long-polling")).collect();
     let _stream = server.get("/event-source");
@@ -64,8 +64,8 @@ fn stats_count_events_and_bytes_by_technique() {
     let mut client = server.ask(&request);
     let (head, body) = client.read_answer();
     let polling = || json(&ask(desk, "/stats").1)["techniques"]["polling"].clone();
-    // Bytes are counted once they are written: the answer may be here a moment earlier.
-    wait_until("its bytes are counted", || {
+    // Bytes are counted after the write, so the answer may arrive first.
+    wait_until("the bytes are counted", || {
         polling()["bytes_out"] == head.text.len() + body.len()
     });
     let polling = polling();
@@ -86,7 +86,7 @@ fn the_desk_answers_while_the_comet_ports_are_full() {
 }
 
 #[test]
-fn what_the_desk_does_not_have_is_refused_in_json() {
+fn unknown_paths_and_methods_are_refused_in_json() {
     let (_server, desk) = with_desk(None);
     let (head, body) = ask(desk, "/nothing");
     assert_eq!(head.status, 404);
@@ -99,13 +99,13 @@ fn what_the_desk_does_not_have_is_refused_in_json() {
 }
 
 #[test]
-fn a_body_that_claims_to_be_endless_does_not_end_the_process() {
+fn a_huge_declared_length_does_not_end_the_process() {
     let (_server, desk) = with_desk(None);
     let _client = announce(desk, 9_000_000_000_000_000_000);
     assert_eq!(ask(desk, "/healthz").1, "ok\n");
 }
 
-/// A client that has said how long a body it will send.
+/// A client that has sent a head with this `Content-Length`, and no body.
 fn announce(desk: SocketAddr, length: usize) -> Client {
     let mut client = Client::to(desk);
     client.send(format!(
@@ -114,7 +114,8 @@ fn announce(desk: SocketAddr, length: usize) -> Client {
     client
 }
 
-/// A body that the desk reads by itself, one that it has to wait for, and one that no comet port would take.
+/// Lengths of bodies: one that `tiny_http` reads with the head, one that it doesn't, and one above the limit of the
+/// comet ports.
 const BODIES: [usize; 3] = [1000, 2000, 70_000];
 
 #[test]
@@ -125,7 +126,7 @@ fn a_request_with_a_body_is_answered_and_its_connection_ends() {
             let mut client = announce(desk, length);
             client.send("x".repeat(sent));
             client.half_close();
-            let answer = client.read_to_end(); // which comes only when nobody holds the socket any more
+            let answer = client.read_to_end(); // returns once the server has closed the socket
             let is_whole = sent == length;
             assert!(
                 answer.starts_with("HTTP/1.1 405 ") || (!is_whole && answer.is_empty()),
@@ -136,7 +137,7 @@ fn a_request_with_a_body_is_answered_and_its_connection_ends() {
 }
 
 #[test]
-fn a_body_that_is_asked_for_is_read() {
+fn expect_100_continue_works() {
     let (_server, desk) = with_desk(None);
     let mut client = Client::to(desk);
     client.send(
@@ -148,7 +149,7 @@ fn a_body_that_is_asked_for_is_read() {
 }
 
 #[test]
-fn a_body_that_does_not_come_keeps_nobody_else_waiting() {
+fn a_missing_body_delays_no_other_client() {
     let (_server, desk) = with_desk(None);
     let _clients = BODIES.map(|length| announce(desk, length));
     for _ in 0..3 {
@@ -156,10 +157,10 @@ fn a_body_that_does_not_come_keeps_nobody_else_waiting() {
     }
 }
 
-// The last minutes.
+// The history.
 
 #[test]
-fn history_grows_by_itself_and_tells_what_is_held() {
+fn history_grows_without_requests_and_shows_held_connections() {
     let (server, desk) = with_desk(None);
     let _held: Vec<Client> = (0..3).map(|_| server.get("/long-polling")).collect();
     server.wait_held("long_polling", 3);
@@ -178,7 +179,7 @@ fn history_grows_by_itself_and_tells_what_is_held() {
     assert_eq!(
         last["held"].as_object().unwrap().len(),
         1,
-        "only who holds any: {last}"
+        "routes that hold nothing are left out: {last}"
     );
     for figure in [
         "at",
@@ -195,30 +196,31 @@ fn history_grows_by_itself_and_tells_what_is_held() {
     assert_eq!(answer["limits"], json(&ask(desk, "/stats").1)["limits"]);
     assert_eq!(answer["kept"], KEPT);
     let before = last["at"].as_u64().unwrap();
-    let mut news = Value::Null;
-    wait_until("what came since", || {
-        news = json(&ask(desk, &format!("/history?since={before}")).1)["samples"].take();
-        news != Value::Array(Vec::new())
+    let mut newer = Value::Null;
+    wait_until("a newer sample", || {
+        newer = json(&ask(desk, &format!("/history?since={before}")).1)["samples"].take();
+        newer != Value::Array(Vec::new())
     });
-    let news = news.as_array().unwrap();
+    let newer = newer.as_array().unwrap();
     assert!(
-        news.iter()
+        newer
+            .iter()
             .all(|sample| sample["at"].as_u64() > Some(before)),
-        "{news:?}"
+        "{newer:?}"
     );
 }
 
 /// The times of the samples after `since`.
 fn times(history: &History, server: &TestServer, since: u64) -> Vec<u64> {
-    let told = history.after(since, &server.server().shared);
-    let samples = told["samples"].as_array().unwrap().iter();
+    let answer = history.after(since, &server.server().shared);
+    let samples = answer["samples"].as_array().unwrap().iter();
     samples
         .map(|sample| sample["at"].as_u64().unwrap())
         .collect()
 }
 
 #[test]
-fn history_keeps_the_last_samples_and_each_has_a_time_of_its_own() {
+fn history_keeps_the_last_samples_with_increasing_times() {
     let server = TestServer::start();
     let mut history = History::default();
     for _ in 0..KEPT {
@@ -228,17 +230,17 @@ fn history_keeps_the_last_samples_and_each_has_a_time_of_its_own() {
     history.sample(&server.server().shared);
     let moved = times(&history, &server, 0);
     assert_eq!((full.len(), moved.len()), (KEPT, KEPT));
-    assert_eq!(full[1..], moved[..KEPT - 1], "the oldest went");
+    assert_eq!(full[1..], moved[..KEPT - 1], "the oldest was dropped");
     assert!(moved.windows(2).all(|pair| pair[0] < pair[1]), "{moved:?}");
     let newest = moved[KEPT - 1];
     assert_eq!(times(&history, &server, newest), [0; 0]);
     assert_eq!(times(&history, &server, moved[KEPT - 3]), moved[KEPT - 2..]);
-    // From before the clock was set back, or from another server.
+    // A `since` in the future: the clock was set back, or another server sent it.
     assert_eq!(times(&history, &server, newest + 1), moved);
 }
 
 #[test]
-fn a_since_that_is_no_time_is_refused() {
+fn an_invalid_since_is_refused() {
     let (_server, desk) = with_desk(None);
     for since in ["x", "-1", "", "1.5", "99999999999999999999"] {
         let (head, body) = ask(desk, &format!("/history?since={since}"));
@@ -249,52 +251,52 @@ fn a_since_that_is_no_time_is_refused() {
 
 // The threads.
 
-/// How many threads have this role, as `/threads` tells it.
+/// The number of threads with this role in `/threads`.
 fn threads(desk: SocketAddr, role: &str) -> u64 {
-    let told = json(&ask(desk, "/threads").1);
-    let roles = told["roles"].as_array().unwrap();
+    let answer = json(&ask(desk, "/threads").1);
+    let roles = answer["roles"].as_array().unwrap();
     let total: u64 = roles
         .iter()
         .map(|row| row["threads"].as_u64().unwrap())
         .sum();
-    assert_eq!(told["threads"], total, "{told}");
+    assert_eq!(answer["threads"], total, "{answer}");
     let row = roles.iter().find(|row| row["role"] == role);
     row.map_or(0, |row| row["threads"].as_u64().unwrap())
 }
 
-/// Other tests have their servers in this same process: they hold none of these.
+/// Other tests run their servers in this process, but none of them uses these two roles.
 #[test]
-fn threads_are_counted_by_what_they_do() {
+fn threads_are_counted_by_role() {
     let (server, desk) = with_desk(None);
     let _multipart: Vec<Client> = (0..5).map(|_| server.get("/multipart-streaming")).collect();
     let echo: Vec<Client> = (0..3).map(|_| server.open("/echo")).collect();
-    wait_until("five are counted", || threads(desk, "multipart") == 5);
-    wait_until("three are counted", || threads(desk, "echo") == 3);
+    wait_until("five multipart threads", || threads(desk, "multipart") == 5);
+    wait_until("three echo threads", || threads(desk, "echo") == 3);
     assert!(threads(desk, "accept") >= 2);
     assert!(threads(desk, "doorbell") >= 1);
     assert!(
         threads(desk, "desk") >= 2,
-        "tiny_http's own have the name of who started them"
+        "tiny_http's threads inherit the name of the desk's thread"
     );
     drop(echo);
-    wait_until("none is counted", || threads(desk, "echo") == 0);
+    wait_until("no echo threads", || threads(desk, "echo") == 0);
 }
 
 #[test]
-fn the_threads_are_not_counted_anew_for_everyone_who_asks() {
+fn a_thread_count_is_reused_for_a_while() {
     let (_server, desk) = with_desk(None);
     let first = json(&ask(desk, "/threads").1);
     let every = first["every_ms"].as_u64().unwrap();
     let took = first["took_us"].as_u64().unwrap();
     assert!(every >= 2000 && every * 1000 >= took * 100, "{first}");
-    // A count that is made for us has no age.
-    wait_until("a count from before", || {
+    // A fresh count has an age of 0.
+    wait_until("an earlier count", || {
         json(&ask(desk, "/threads").1)["age_ms"].as_u64() >= Some(10)
     });
 }
 
 #[test]
-fn a_role_is_a_name_without_its_number() {
+fn a_role_is_a_thread_name_without_its_number() {
     for (name, expected) in [
         ("long-poll-12", "long-poll"),
         ("accept-8080", "accept"),
@@ -313,13 +315,13 @@ fn a_role_is_a_name_without_its_number() {
 // The page.
 
 #[test]
-fn the_page_may_load_from_the_desk_and_strain_one_port_and_nothing_else() {
+fn the_pages_policy_allows_the_desk_and_websockets_at_one_port() {
     let (server, desk) = with_desk(None);
     let port = server.address.port();
     for (host, comet) in [
         ("localhost", "localhost"),
         ("127.0.0.1:1", "127.0.0.1"),
-        ("[::1]:8081", "localhost"), // in a policy an IPv6 address is no host
+        ("[::1]:8081", "localhost"), // a policy accepts no IPv6 host
     ] {
         let mut client = Client::to(desk);
         client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
@@ -343,7 +345,7 @@ fn the_page_may_load_from_the_desk_and_strain_one_port_and_nothing_else() {
 }
 
 #[test]
-fn the_desk_has_the_files_of_its_page_and_no_other_page() {
+fn the_desk_serves_its_page_and_files_but_no_other_page() {
     let (_server, desk) = with_desk(None);
     for file in [
         "desk.js",
@@ -373,7 +375,7 @@ fn the_desk_has_the_files_of_its_page_and_no_other_page() {
 }
 
 #[test]
-fn every_connection_to_the_desk_ends_with_its_answer() {
+fn every_answer_closes_its_connection() {
     let (_server, desk) = with_desk(None);
     for target in [
         "/", "/stats", "/history", "/threads", "/desk.js", "/nothing",
@@ -383,18 +385,18 @@ fn every_connection_to_the_desk_ends_with_its_answer() {
     }
 }
 
-/// As a browser does: it keeps a connection for its next question, unless it is told to close.
+/// Reads an answer like a browser: keeps the connection unless the answer says `Connection: close`.
 fn ask_and_keep(mut client: Client) -> Option<Client> {
     let (head, body) = client.read_answer();
     assert_eq!(body, "ok\n");
     (head.header("Connection") != Some("close")).then_some(client)
 }
 
-/// tiny_http leaves some of six that come at once without a thread, for as long as the others stay open.
+/// tiny_http gives no thread to some of six simultaneous connections until the others close.
 #[test]
 fn a_browsers_six_connections_are_all_answered() {
     let (_server, desk) = with_desk(None);
-    assert_eq!(ask(desk, "/healthz").1, "ok\n"); // its threads are there, and wait
+    assert_eq!(ask(desk, "/healthz").1, "ok\n"); // its threads have started and are idle
     let mut clients: Vec<Client> = (0..6).map(|_| Client::to(desk)).collect();
     for client in &mut clients {
         client.send(get("/healthz"));
@@ -410,10 +412,10 @@ fn a_browsers_six_connections_are_all_answered() {
     assert_eq!(kept.len(), 6);
 }
 
-// Only those who belong.
+// Hosts and origins.
 
 #[test]
-fn the_desk_answers_to_this_machines_own_names_only() {
+fn the_desk_accepts_only_names_of_this_machine() {
     let (_server, desk) = with_desk(None);
     let status = |head: &str| {
         let mut client = Client::to(desk);
@@ -448,17 +450,21 @@ fn the_desk_answers_to_this_machines_own_names_only() {
             "{other}"
         );
     }
-    assert_eq!(status("HTTP/1.0\r\n"), 200, "no browser");
-    assert_eq!(status("HTTP/1.1\r\n"), 400, "it must say");
+    assert_eq!(status("HTTP/1.0\r\n"), 200, "HTTP/1.0 needs no Host");
+    assert_eq!(status("HTTP/1.1\r\n"), 400, "HTTP/1.1 needs one");
     let twice = "HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n";
-    assert_eq!(status(twice), 400, "and once");
+    assert_eq!(status(twice), 400, "but not two");
     let mut client = Client::to(desk);
     client.send("GET http://localhost/healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n");
-    assert_eq!(client.read_answer().1, "ok\n", "as a proxy would ask");
+    assert_eq!(
+        client.read_answer().1,
+        "ok\n",
+        "the host in an absolute URL counts"
+    );
 }
 
 #[test]
-fn the_desks_page_may_open_websockets_and_no_other_at_that_port_or_name() {
+fn the_desks_page_may_open_websockets_and_other_origins_may_not() {
     let (server, desk) = with_desk(None);
     let desk = desk.port();
     let status = |host: &str, origin: &str| {
@@ -491,7 +497,7 @@ fn the_desks_page_may_open_websockets_and_no_other_at_that_port_or_name() {
     ] {
         assert_eq!(status("localhost:1", &origin), 403, "{origin}");
     }
-    // Another machine's localhost is not ours.
+    // A request to another address may come from another machine, whose localhost is not ours.
     assert_eq!(
         status("192.0.2.1:1", &format!("http://localhost:{desk}")),
         403
@@ -499,12 +505,12 @@ fn the_desks_page_may_open_websockets_and_no_other_at_that_port_or_name() {
     assert_eq!(
         status("192.0.2.1:1", &format!("http://192.0.2.1:{desk}")),
         403,
-        "the desk is on loopback only"
+        "the desk listens on loopback only"
     );
 }
 
 #[test]
-fn without_a_desk_nobody_is_taken_for_its_page() {
+fn without_a_desk_its_origin_is_refused() {
     let server = TestServer::start();
     let request = handshake("/websocket").replace(
         "Host: localhost\r\n",

@@ -1,7 +1,7 @@
-//! The desk's page in a real Chromium: the plots move, the table names the threads, the slider strains, and
-//! all of it goes on when the comet ports are full.
+//! The desk's page in a real Chromium: the plots move, the table lists the threads, the slider opens sockets, and
+//! all of that still works when the comet ports are full.
 //!
-//! What holds for every page (languages, screens, names for all controls) is tested in `browser.rs`.
+//! `browser.rs` tests what all pages have in common: languages, screen sizes, labelled controls.
 
 #[allow(dead_code)] // this file uses some of it
 #[path = "support/browser.rs"]
@@ -16,7 +16,7 @@ use comet::settings::Settings;
 use serde_json::json;
 use support::{Client, TestServer, settings, wait_until};
 
-/// The desk's page, asked for at the desk: there is perhaps no room at the comet port to be led there.
+/// Opens the desk's page at the desk itself, because the comet ports may be full.
 fn open(chromium: &Chromium, server: &TestServer) -> Page {
     let mut page = chromium.empty(server);
     page.origin = format!("http://localhost:{}", server.desk().port());
@@ -25,7 +25,7 @@ fn open(chromium: &Chromium, server: &TestServer) -> Page {
     page
 }
 
-/// What a plot's legend says of a series, as an expression.
+/// An expression: the value of a series in a plot's legend.
 fn value(plot: &str, series: &str) -> String {
     format!(
         "document.querySelector('[data-plot={plot}] li[data-series={series}] .key-value')?.textContent"
@@ -36,7 +36,7 @@ fn wait_value(page: &Page, plot: &str, series: &str, expected: usize) {
     page.wait(&format!("{} === '{expected}'", value(plot, series)));
 }
 
-/// The line or layer of a series, as it is drawn.
+/// An expression: the path that is drawn for a series.
 fn drawn(plot: &str, series: &str) -> String {
     format!(
         "document.querySelector('[data-plot={plot}] path[data-series={series}]')?.getAttribute('d')"
@@ -49,28 +49,28 @@ fn wait_moves(page: &Page, plot: &str, series: &str) {
     page.wait(&format!("{path} && {path} !== {before}"));
 }
 
-/// What the table says of a role: how many threads, and what such a thread does.
+/// An expression: the table's row for a role, as its number of threads and its description.
 fn row(role: &str) -> String {
     format!(
         "[...document.querySelectorAll('#threads tbody tr[data-role={role}] :is(.count, td:last-child)')].map((cell) => cell.innerText)"
     )
 }
 
-/// What the page says of the strain, in its own words.
+/// Waits until the message beside the slider contains these words.
 fn wait_word(page: &Page, words: &str) {
     page.wait(&format!(
         "document.querySelector('#strain-word').innerText.includes({words:?})"
     ));
 }
 
-/// Sets the slider's number as a reader types it.
+/// Types a number of sockets into the field beside the slider.
 fn strain(page: &Page, sockets: usize) {
     page.enter("#strain-number", &sockets.to_string());
     page.press("Enter");
 }
 
 #[test]
-fn the_plots_move_and_say_how_many_are_held_by_each_technique() {
+fn the_plots_move_and_count_held_connections_per_technique() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::with_desk(Some(1000));
     let page = open(chromium, &server);
@@ -90,12 +90,12 @@ fn the_plots_move_and_say_how_many_are_held_by_each_technique() {
     }
     drop(streams);
     wait_value(&page, "held", "total", 4);
-    // Held connections are drawn on each other: a path that goes there and back.
+    // Held connections are stacked: the path of each is a closed area.
     page.wait(&format!("{}.endsWith('Z')", drawn("held", "event_source")));
 }
 
 #[test]
-fn a_limit_far_away_is_told_and_one_that_is_near_is_a_line() {
+fn a_distant_limit_is_text_and_a_near_one_is_a_line() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::with_desk(Some(16));
     let page = open(chromium, &server);
@@ -106,7 +106,7 @@ fn a_limit_far_away_is_told_and_one_that_is_near_is_a_line() {
     ));
     let _few: Vec<Client> = (0..2).map(|_| server.get("/event-source")).collect();
     wait_value(&page, "held", "total", 2);
-    // A plot of nearly nothing reaches to 8, and so 16 is in sight at once.
+    // The smallest scale reaches 8, so a limit of 16 is near from the start.
     page.wait(&format!(
         "{line} === 1 && {words}.includes('connection cap 16')"
     ));
@@ -119,7 +119,7 @@ fn a_limit_far_away_is_told_and_one_that_is_near_is_a_line() {
 }
 
 #[test]
-fn the_values_of_a_moment_can_be_read_with_the_keyboard_and_with_the_mouse() {
+fn past_values_can_be_read_with_keyboard_and_mouse() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::with_desk(None);
     let page = open(chromium, &server);
@@ -129,7 +129,7 @@ fn the_values_of_a_moment_can_be_read_with_the_keyboard_and_with_the_mouse() {
     page.tab_to("[data-plot=held] .plot-picture");
     let spoken = "document.activeElement.getAttribute('aria-valuetext')";
     page.press("Home");
-    wait_value(&page, "held", "total", 0); // before they came, in every plot
+    wait_value(&page, "held", "total", 0); // before they connected, in every plot
     page.wait("document.querySelectorAll('.plot .moment').length === 4");
     page.wait(&format!("/^[0-9:]{{8}}$/.test({spoken})"));
     page.press("ArrowRight");
@@ -139,12 +139,12 @@ fn the_values_of_a_moment_can_be_read_with_the_keyboard_and_with_the_mouse() {
     page.wait(&format!("{spoken} === 'now, EventSource 5'"));
     drop(held);
     wait_value(&page, "held", "total", 0);
-    page.click("[data-plot=memory] .plot-picture"); // somewhere in the middle of the minutes
+    page.click("[data-plot=memory] .plot-picture"); // somewhere in the middle of the time axis
     page.wait("document.querySelectorAll('.plot .moment').length === 4");
 }
 
 #[test]
-fn the_table_names_the_threads_and_says_what_they_do() {
+fn the_table_lists_the_threads_and_what_they_do() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::with_desk(None);
     let _held: Vec<Client> = (0..6).map(|_| server.get("/multipart-streaming")).collect();
@@ -168,7 +168,7 @@ fn the_table_names_the_threads_and_says_what_they_do() {
 }
 
 #[test]
-fn the_slider_opens_sockets_that_the_plots_show_and_letting_go_closes_them() {
+fn the_slider_opens_sockets_and_release_closes_them() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::with_desk(None);
     let page = open(chromium, &server);
@@ -193,7 +193,7 @@ fn the_slider_opens_sockets_that_the_plots_show_and_letting_go_closes_them() {
 }
 
 #[test]
-fn at_the_cap_the_page_still_comes_goes_on_and_says_that_the_server_is_full() {
+fn at_the_cap_the_page_loads_updates_and_says_that_the_server_is_full() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::with_desk(Some(12));
     let mut held: Vec<Client> = (0..12).map(|_| server.get("/event-source")).collect();
@@ -220,11 +220,11 @@ fn at_the_cap_the_page_still_comes_goes_on_and_says_that_the_server_is_full() {
 }
 
 #[test]
-fn where_the_browser_refuses_another_socket_the_page_says_so() {
+fn the_page_says_when_the_browser_opens_no_more_sockets() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::with_desk(None);
     let page = open(chromium, &server);
-    page.requests_may_fail(); // the browser says it on its console, too
+    page.requests_may_fail(); // the browser logs each refusal to its console
     strain(&page, 300);
     wait_word(&page, "The browser opens no more than these 255.");
     server.wait_held("websocket", 255);
@@ -234,7 +234,7 @@ fn where_the_browser_refuses_another_socket_the_page_says_so() {
     page.wait("document.querySelector('#strain-word').innerText === ''");
 }
 
-/// The same server again, with the same desk.
+/// Starts the server again, on the same ports.
 fn start_again(addresses: &[SocketAddr], desk: SocketAddr) -> TestServer {
     let mut started = None;
     wait_until("the ports are free again", || {
@@ -255,7 +255,7 @@ fn start_again(addresses: &[SocketAddr], desk: SocketAddr) -> TestServer {
 }
 
 #[test]
-fn the_page_says_that_nobody_answers_and_goes_on_when_the_server_is_back() {
+fn the_page_reports_a_lost_server_and_recovers_when_it_is_back() {
     let Some(chromium) = chromium() else { return };
     let mut server = TestServer::with_desk(None);
     let (addresses, desk) = (server.server().addresses.clone(), server.desk());
@@ -270,13 +270,13 @@ fn the_page_says_that_nobody_answers_and_goes_on_when_the_server_is_back() {
     page.wait("document.title.startsWith('Lost: The teacher’s desk')");
     let server = start_again(&addresses, desk);
     page.wait("document.querySelector('#alarm').innerText === '' && document.title === 'The teacher’s desk · Comet'");
-    server.wait_held("websocket", 3); // still wanted
+    server.wait_held("websocket", 3); // the page reopens them
     wait_value(&page, "held", "websocket", 3);
     wait_moves(&page, "threads", "threads");
 }
 
 #[test]
-fn a_hidden_tab_does_not_ask_and_catches_up_when_it_is_seen_again() {
+fn a_hidden_tab_stops_polling_and_catches_up_when_visible() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::with_desk(None);
     let page = open(chromium, &server);
@@ -286,23 +286,23 @@ fn a_hidden_tab_does_not_ask_and_catches_up_when_it_is_seen_again() {
     };
     let asked = "performance.getEntriesByType('resource').filter(({name}) => name.includes('/history')).length";
     hide(true);
-    page.js("new Promise((done) => setTimeout(done, 1500))"); // a question may have been under way
+    page.js("new Promise((done) => setTimeout(done, 1500))"); // lets a request in flight finish
     let before = page.js(asked);
-    let samples = || json_samples(&server);
+    let samples = || newest_sample(&server);
     let newest = samples();
     wait_until("three more samples", || samples() >= newest + 3000);
-    assert_eq!(page.js(asked), before, "nobody asked");
+    assert_eq!(page.js(asked), before, "no request while hidden");
     hide(false);
     page.wait(&format!("{asked} > {before}"));
     wait_moves(&page, "threads", "threads");
 }
 
 /// The time of the newest sample.
-fn json_samples(server: &TestServer) -> u64 {
+fn newest_sample(server: &TestServer) -> u64 {
     let mut client = Client::to(server.desk());
     client.send(support::get("/history"));
-    let told = support::json(&client.read_answer().1);
-    let last = told["samples"]
+    let answer = support::json(&client.read_answer().1);
+    let last = answer["samples"]
         .as_array()
         .and_then(|samples| samples.last().cloned());
     last.and_then(|last| last["at"].as_u64())
@@ -310,7 +310,7 @@ fn json_samples(server: &TestServer) -> u64 {
 }
 
 #[test]
-fn the_first_page_leads_to_the_desk_and_back_and_the_language_goes_along() {
+fn links_lead_to_the_desk_and_back_and_keep_the_language() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::with_desk(None);
     let page = chromium.open(&server, "");
@@ -325,7 +325,7 @@ fn the_first_page_leads_to_the_desk_and_back_and_the_language_goes_along() {
     assert_eq!(
         page.js("document.querySelectorAll('footer a').length"),
         2,
-        "none to the desk itself"
+        "no link to the desk itself"
     );
     page.click("nav a[href*=websocket]");
     page.wait("document.querySelector('#scoreboard')");
@@ -339,7 +339,7 @@ fn the_first_page_leads_to_the_desk_and_back_and_the_language_goes_along() {
 }
 
 #[test]
-fn without_a_desk_no_page_leads_to_one() {
+fn without_a_desk_no_page_links_to_one() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let page = chromium.open(&server, "");

@@ -1,7 +1,6 @@
-//! The last minutes, a sample a second: a page that is opened late shows them at once.
+//! The last five minutes, one sample per second, so that a page shows them as soon as it opens.
 //!
-//! The desk's own thread takes the samples, whether anybody looks or not, so a page that polls costs no
-//! measuring of its own.
+//! The desk's thread takes the samples whether or not a page polls: polling adds no measurements.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -16,7 +15,7 @@ use crate::event::unix_time;
 
 /// Time between two samples.
 pub const EVERY: Duration = Duration::from_secs(1);
-/// How many samples are kept: five minutes of them.
+/// Number of samples kept: five minutes of them.
 pub const KEPT: usize = 300;
 
 /// The samples, oldest first.
@@ -26,11 +25,11 @@ pub struct History {
 }
 
 struct Sample {
-    /// Unix milliseconds. No two samples have the same, and none goes back.
+    /// Unix milliseconds, strictly increasing even if the clock is set back.
     at: u64,
     usage: Usage,
     connections: usize,
-    /// Connections held, by route.
+    /// Held connections per route, in the order of `Meter::counts`.
     held: Vec<usize>,
 }
 
@@ -44,12 +43,12 @@ impl Default for History {
 }
 
 impl History {
-    /// How long until the next sample is due.
+    /// Time until the next sample is due.
     pub fn until_due(&self) -> Duration {
         self.due.saturating_duration_since(Instant::now())
     }
 
-    /// Takes a sample if one is due. If it comes late the next ones don't hurry: the hole stays to be seen.
+    /// Takes a sample if one is due. Missed samples are not made up for: they stay visible as a gap.
     pub fn keep_up(&mut self, shared: &Shared) {
         if self.until_due().is_zero() {
             self.sample(shared);
@@ -57,7 +56,7 @@ impl History {
         }
     }
 
-    /// Takes a sample, and forgets the oldest when there are too many.
+    /// Takes a sample. When [`KEPT`] are stored, the oldest is dropped.
     pub fn sample(&mut self, shared: &Shared) {
         let now = unix_time().as_millis() as u64;
         let before = self.newest();
@@ -76,15 +75,15 @@ impl History {
         self.samples.back().map(|sample| sample.at)
     }
 
-    /// What came after `since`, for `/history`. Whoever is ahead of us has seen another clock, and gets
+    /// The answer to `/history`: the samples after `since`. A `since` in the future means another clock: send
     /// everything.
     pub fn after(&self, since: u64, shared: &Shared) -> Value {
         let since = match self.newest() {
             Some(newest) if since <= newest => since,
             _ => 0,
         };
-        let news = self.samples.iter().filter(|sample| sample.at > since);
-        let samples: Vec<Value> = news.map(|sample| sample.tell(shared)).collect();
+        let newer = self.samples.iter().filter(|sample| sample.at > since);
+        let samples: Vec<Value> = newer.map(|sample| sample.json(shared)).collect();
         json!({
             "every_ms": EVERY.as_millis() as u64,
             "kept": KEPT,
@@ -95,7 +94,7 @@ impl History {
 }
 
 impl Sample {
-    fn tell(&self, shared: &Shared) -> Value {
+    fn json(&self, shared: &Shared) -> Value {
         json!({
             "at": self.at,
             "threads": self.usage.threads,
@@ -107,7 +106,7 @@ impl Sample {
         })
     }
 
-    /// Only of those that hold any: most hold none, and there are 300 samples to send.
+    /// Leaves out the routes that hold nothing: that is most of them, in each of 300 samples.
     fn held_by_name(&self, shared: &Shared) -> Map<String, Value> {
         let rows = shared.meter.counts.iter().zip(&self.held);
         let rows = rows.filter(|(_, held)| **held > 0);

@@ -1,4 +1,4 @@
-//! The desk's page, its files, and the way back to the comet ports.
+//! The desk's page, its files, and its links to the comet ports.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,8 +9,8 @@ use crate::failure::{Refusal, refuse};
 use crate::http::{self, Answer, make_header};
 use crate::site;
 
-/// A file of `www/`: the one page, which is the desk's, or what it is made of. `name` is the name that
-/// the browser knows us by.
+/// A file of `www/`: the desk's page, or any file that isn't a page. `name` is the host name in the browser's
+/// request.
 pub fn file(path: &str, name: &str, shared: &Shared) -> Result<Answer, Refusal> {
     let wanted = match path {
         "" | "/" => "desk.html",
@@ -35,22 +35,22 @@ fn nothing_here(path: &str) -> Refusal {
     refuse(404, message)
 }
 
-/// Where the comet ports are, so that the page can link to them and strain the first.
+/// The answer to `/ports`: the page links to the comet ports, and opens its sockets at the first.
 pub fn ports(name: &str, shared: &Shared) -> Value {
     json!({ "ports": shared.ports, "desk": shared.desk_port, "comet": authorities(name, shared) })
 }
 
-/// What the page may load and connect to: the desk, and the WebSockets of the port that it strains.
+/// What the page may load from and connect to: the desk, and WebSockets at the first comet port.
 fn policy(name: &str, shared: &Shared) -> String {
-    let strained = authorities(name, shared).into_iter().next();
-    let strained = strained.map_or(String::new(), |authority| format!(" ws://{authority}"));
+    let first = authorities(name, shared).into_iter().next();
+    let first = first.map_or(String::new(), |authority| format!(" ws://{authority}"));
     format!(
-        "default-src 'self'; connect-src 'self'{strained}; frame-ancestors 'none'; base-uri 'none'; \
+        "default-src 'self'; connect-src 'self'{first}; frame-ancestors 'none'; base-uri 'none'; \
          form-action 'none'; object-src 'none'"
     )
 }
 
-/// The comet ports, such as `localhost:8080`.
+/// The comet ports as host and port, such as `localhost:8080`.
 fn authorities(name: &str, shared: &Shared) -> Vec<String> {
     let listeners = shared.settings.listen.iter().zip(&shared.ports);
     let authority =
@@ -58,8 +58,8 @@ fn authorities(name: &str, shared: &Shared) -> Vec<String> {
     listeners.map(authority).collect()
 }
 
-/// The name for a listener: the one that the reader uses, where it leads there; else its address. (Whoever uses
-/// an IPv6 address is shown `localhost`: browsers know no such host in a policy.)
+/// The host for links to a listener: the request's own host name if that reaches the listener, else its
+/// address. An IPv6 address becomes `localhost`, because browsers accept no IPv6 host in a policy.
 fn host(name: &str, ip: IpAddr) -> String {
     let name = match name.starts_with('[') {
         true => "localhost",

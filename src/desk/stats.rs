@@ -1,4 +1,4 @@
-//! What is counted, in one answer.
+//! All counts in one answer.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +9,7 @@ use crate::connection::Shared;
 use crate::desk::usage::Usage;
 use crate::meter::Count;
 
-/// All that is counted, as `/stats` shows it.
+/// The answer to `/stats`.
 pub fn stats(shared: &Shared) -> Value {
     let meter = &shared.meter;
     let usage = Usage::now();
@@ -26,7 +26,7 @@ pub fn stats(shared: &Shared) -> Value {
     })
 }
 
-/// What ends it, at the latest.
+/// The limits: the connection cap, and what the machine allows this process.
 pub fn limits(shared: &Shared) -> Value {
     json!({
         "connections": shared.max_connections,

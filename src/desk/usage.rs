@@ -1,33 +1,46 @@
-//! What the process uses now, as the kernel tells it.
+//! What the process uses now, according to the kernel.
+
+use std::fs;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use procfs::process::{Process, Status};
 
-/// Each figure is `None` when it can't be had: to ask for it takes a descriptor, too.
+/// A figure is `None` if it can't be read: reading `/proc` takes a file descriptor.
 #[derive(Clone, Default)]
 pub struct Usage {
     pub threads: Option<u64>,
-    /// Resident memory: what is in RAM of stacks, heap and program.
+    /// Resident memory: the pages of stacks, heap and program that are in RAM.
     pub rss_bytes: Option<u64>,
+    /// Open file descriptors. The one that lists them counts, too.
     pub open_files: Option<usize>,
-    /// Since the process started, of all its threads: a thread went to sleep, or its time was up.
+    /// Context switches of all threads since the process started, voluntary and involuntary.
     pub context_switches: Option<i64>,
 }
 
 impl Usage {
-    /// Costs a few system calls. The kernel adds up the context switches over all threads: that is the
-    /// part that grows with them.
+    /// Takes a few system calls. Their cost grows with the number of threads and descriptors.
     pub fn now() -> Usage {
-        let me = Process::myself().ok();
-        let status: Option<Status> = me.as_ref().and_then(|me| me.status().ok());
-        let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         Usage {
-            threads: status.as_ref().map(|status| status.threads),
-            rss_bytes: status.and_then(|status| status.vmrss).map(|kib| kib * 1024),
-            open_files: me.and_then(|me| me.fd_count().ok()),
-            context_switches: usage.map(|usage| {
-                usage.voluntary_context_switches() + usage.involuntary_context_switches()
-            }),
+            threads: number_after("Threads:", &status),
+            rss_bytes: number_after("VmRSS:", &status).map(|kib| kib * 1024),
+            open_files: open_files(),
+            context_switches: context_switches(),
         }
     }
+}
+
+/// The number in the line of `/proc/self/status` that starts with this name.
+fn number_after(name: &str, status: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    value.split_whitespace().next()?.parse().ok()
+}
+
+fn open_files() -> Option<usize> {
+    let files = fs::read_dir("/proc/self/fd").ok()?;
+    Some(files.count())
+}
+
+fn context_switches() -> Option<i64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    Some(usage.voluntary_context_switches() + usage.involuntary_context_switches())
 }
