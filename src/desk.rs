@@ -2,7 +2,7 @@
 //!
 //! Nothing is ever held here, so it goes on answering when every connection of the comet ports is
 //! taken. Even its page, which shows live what the held connections cost, only polls: see
-//! [`www/desk.js`](/desk.js). The desk listens on loopback only.
+//! [`www/desk/desk.js`](/desk/desk.js). The desk listens on loopback only.
 //!
 //! Why `tiny_http` serves here and not at the public door: it spends two threads on a held
 //! connection, ends its accept loop at the first error, and can't tell that a client has left. Here

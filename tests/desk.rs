@@ -325,7 +325,7 @@ fn the_page_may_load_from_the_desk_and_strain_one_port_and_nothing_else() {
         client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         let (head, body) = client.read_answer();
         assert_eq!(head.status, 200);
-        assert!(body.contains("src=\"desk.js\""));
+        assert!(body.contains("src=\"/desk/desk.js\""));
         let policy = format!(
             "default-src 'self'; connect-src 'self' ws://{comet}:{port}; frame-ancestors 'none'; base-uri 'none'; \
              form-action 'none'; object-src 'none'"
@@ -346,11 +346,11 @@ fn the_page_may_load_from_the_desk_and_strain_one_port_and_nothing_else() {
 fn the_desk_has_the_files_of_its_page_and_no_other_page() {
     let (_server, desk) = with_desk(None);
     for file in [
-        "desk.js",
-        "page.css",
-        "strings.json",
+        "desk/desk.js",
+        "page/page.css",
+        "page/strings.json",
         "favicon.svg",
-        "language.js",
+        "page/language.js",
     ] {
         let (head, body) = ask(desk, &format!("/{file}"));
         assert_eq!((head.status, body.is_empty()), (200, false), "{file}");
@@ -363,6 +363,7 @@ fn the_desk_has_the_files_of_its_page_and_no_other_page() {
     for other in [
         "/index.html",
         "/polling.html",
+        "/techniques/polling.html",
         "/../Cargo.toml",
         "/%2e%2e/Cargo.toml",
         "//etc/passwd",
@@ -376,7 +377,12 @@ fn the_desk_has_the_files_of_its_page_and_no_other_page() {
 fn every_connection_to_the_desk_ends_with_its_answer() {
     let (_server, desk) = with_desk(None);
     for target in [
-        "/", "/stats", "/history", "/threads", "/desk.js", "/nothing",
+        "/",
+        "/stats",
+        "/history",
+        "/threads",
+        "/desk/desk.js",
+        "/nothing",
     ] {
         let (head, _) = ask(desk, target);
         assert_eq!(head.header("Connection"), Some("close"), "{target}");

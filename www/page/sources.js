@@ -20,7 +20,7 @@ export function sources(files) {
 
 export function sourcesOf(name) {
     return [
-        {title: `www/${name}.js`, url: `/${name}.js`, language: 'js', heading: element('span', {'data-say': 'source.client'})},
+        {title: `www/techniques/${name}.js`, url: `/techniques/${name}.js`, language: 'js', heading: element('span', {'data-say': 'source.client'})},
         {title: `src/techniques/${name}.rs`, url: `/source/techniques/${name}.rs`, language: 'rust', heading: element('span', {'data-say': 'source.server'})},
     ];
 }

@@ -1,7 +1,7 @@
 // The page measures by itself and publishes what it finds, for a program that started the browser with
 //   growth.html?report=TOPIC&technique=xhr_streaming&topic=TOPIC&since=ID&limit=BYTES&seconds=N
 // Without `limit` the stream has none. The reports come every half second, over comet itself: POST /publish.
-import {heap, watchedStream} from './growth_stream.js';
+import {heap, watchedStream} from './stream.js';
 
 const EVERY = 500; // ms
 

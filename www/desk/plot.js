@@ -1,7 +1,7 @@
 // One plot over the last minutes, drawn by hand in SVG: axes, lines or layers, limits, and the values at one moment.
-import {element} from './element.js';
-import {clock, number, say} from './language.js';
-import {svg} from './svg.js';
+import {element} from '../page/element.js';
+import {clock, number, say} from '../page/language.js';
+import {svg} from '../page/svg.js';
 
 const HEIGHT = 190, LEFT = 58, RIGHT = 10, BOTTOM = 22; // px
 const ROW = 15; // px for a line of words

@@ -1,7 +1,7 @@
 // The desk's four plots, one moment for all of them: they are drawn anew with every answer, once a second. (Smoother would
 // be prettier, and would cost the very processor whose work is shown here.)
-import {element} from './element.js';
-import {bytes, number, say} from './language.js';
+import {element} from '../page/element.js';
+import {bytes, number, say} from '../page/language.js';
 import {follows, plot} from './plot.js';
 
 // In the order in which they lie on each other. Polling is never held.

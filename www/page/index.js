@@ -1,6 +1,6 @@
 // The first page: what this is, the race, and the map of all techniques.
 import {element} from './element.js';
-import {frame} from './frame.js';
+import {frame} from './header.js';
 import {race} from './race.js';
 import {sketch} from './sketch.js';
 import {names, origins} from './techniques.js';

@@ -1,7 +1,7 @@
 // What every technique's page has on it.
 import {chat} from './chat.js';
 import {element} from './element.js';
-import {entitle, frame} from './frame.js';
+import {entitle, frame} from './header.js';
 import {say} from './language.js';
 import {scoreboard} from './scoreboard.js';
 import {sources, sourcesOf} from './sources.js';

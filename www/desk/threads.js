@@ -1,6 +1,6 @@
 // The server's threads, by what they do now. Each thread is named for it, so the names are all that is asked for.
-import {element} from './element.js';
-import {milliseconds, number, say, seconds} from './language.js';
+import {element} from '../page/element.js';
+import {milliseconds, number, say, seconds} from '../page/language.js';
 
 // What a thread of this name is doing.
 const DOES = {

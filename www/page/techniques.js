@@ -73,7 +73,7 @@ export async function connect(name, {topic, since, callback, tell, options = {},
     let url, script;
     try {
         url = new URL(address(await origin, path, topic, since));
-        script = await import(`./${name}.js`);
+        script = await import(`../techniques/${name}.js`);
     } catch {
         tell('lost', 'its script could not be loaded: reload the page');
         return {close() {}};

@@ -1,6 +1,6 @@
 // Strain it yourself: opens WebSockets from this page to the comet port, as many as the slider says, and holds them.
-import {element} from './element.js';
-import {number, say} from './language.js';
+import {element} from '../page/element.js';
+import {number, say} from '../page/language.js';
 
 const MOST = 300; // more than any browser opens, so that its refusal can be seen
 const AT_ONCE = 8; // sockets under way

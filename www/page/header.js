@@ -31,7 +31,7 @@ function takeLanguageAlong({target}) {
 
 function wordmark(home) {
     return element('a', {class: 'wordmark', href: home || '/'},
-        element('img', {src: 'favicon.svg', alt: '', width: 28, height: 28}),
+        element('img', {src: '/favicon.svg', alt: '', width: 28, height: 28}),
         element('span', {'data-say': 'site.title'}));
 }
 

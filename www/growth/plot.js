@@ -1,5 +1,5 @@
 // A plot of lines over time, in bytes, drawn by hand: the time runs to the right, from when it began until now.
-import {bytes, seconds} from './language.js';
+import {bytes, seconds} from '../page/language.js';
 
 const HEIGHT = 200, LEFT = 74, RIGHT = 12, TOP = 12, BOTTOM = 26;
 const POINTS = 600; // more than the picture has room for: then every second one is left out

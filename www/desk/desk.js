@@ -1,12 +1,12 @@
 // The desk's page: what held connections cost the server, live.
 // It polls: once a second a short question with a short answer, the article's first technique. A page that held a
 // connection would count itself among what it counts, and would have no place left when all are taken.
-import {element} from './element.js';
-import {entitle, frame} from './frame.js';
-import {clock, say} from './language.js';
+import {element} from '../page/element.js';
+import {entitle, frame} from '../page/header.js';
+import {clock, say} from '../page/language.js';
 import {plots} from './plots.js';
 import {strainPanel} from './strain.js';
-import {origins} from './techniques.js';
+import {origins} from '../page/techniques.js';
 import {threadTable} from './threads.js';
 
 const EVERY = 1000; // ms between an answer and the next question

@@ -1,10 +1,10 @@
 // The page of comet.js: which transports it may take, which of them are broken on
 // purpose, and what it tried.
 import {Comet, TRANSPORTS} from './comet.js';
-import {clock} from './language.js';
-import {element, page} from './page.js';
-import {reason} from './reasons.js';
-import {techniques} from './techniques.js';
+import {clock} from '../page/language.js';
+import {element, page} from '../page/page.js';
+import {reason} from '../page/reasons.js';
+import {techniques} from '../page/techniques.js';
 
 const TOPICS = ['baseball', 'chat'];
 // EventSource wasn't on Socket.IO's list: it waits to be ticked.
@@ -23,7 +23,7 @@ const opened = page({
     connect,
     panel: panel(),
     sources: [{
-        title: 'www/comet.js', url: '/comet.js', language: 'js',
+        title: 'www/techniques/comet.js', url: '/comet.js', language: 'js',
         heading: element('span', {'data-say': 'source.client'}),
     }, {
         title: 'src/routes.rs', url: '/source/routes.rs', language: 'rust',

@@ -1,11 +1,11 @@
 // The page that shows what an answer without end does to the browser that reads it. It publishes nothing unless asked to.
-import {element} from './element.js';
-import {frame} from './frame.js';
-import {plot} from './growth_plot.js';
-import {report} from './growth_report.js';
-import {heap, watchedStream} from './growth_stream.js';
-import {bytes, number, say} from './language.js';
-import {sources} from './sources.js';
+import {element} from '../page/element.js';
+import {frame} from '../page/header.js';
+import {plot} from './plot.js';
+import {report} from './report.js';
+import {heap, watchedStream} from './stream.js';
+import {bytes, number, say} from '../page/language.js';
+import {sources} from '../page/sources.js';
 
 const LANES = [
     {name: 'xhr_streaming', limit: null, words: element('span', {'data-say': 'growth.without'})},
@@ -62,7 +62,7 @@ function experiment(topic) {
                     : figure(memory, element('figcaption', {'data-say': 'growth.plot.heap'}))),
             element('p', {class: 'note', 'data-say': 'growth.note'})),
         sources([
-            {title: 'www/xhr_streaming.js', url: '/xhr_streaming.js', language: 'js', heading: element('span', {'data-say': 'source.client'})},
+            {title: 'www/techniques/xhr_streaming.js', url: '/techniques/xhr_streaming.js', language: 'js', heading: element('span', {'data-say': 'source.client'})},
             {title: 'src/techniques/xhr_streaming.rs', url: '/source/techniques/xhr_streaming.rs', language: 'rust', heading: element('span', {'data-say': 'source.server'})},
         ]),
     ];

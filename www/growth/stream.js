@@ -1,5 +1,5 @@
 // One stream, watched: how long its text has become, how often it was asked for, and whether each event came once.
-import {connect} from './techniques.js';
+import {connect} from '../page/techniques.js';
 
 // The scripts ask for a limit by themselves. One that is never reached is none.
 const NEVER = Number.MAX_SAFE_INTEGER;
