@@ -1,21 +1,21 @@
 // The desk's page: what held connections cost the server, live.
-// It polls: once a second a short question with a short answer, the article's first technique. A page that held a
-// connection would count itself among what it counts, and would have no place left when all are taken.
+// It polls, the article's first technique: a short request once a second. A page that held a connection would count
+// itself, and could not connect when all connections are taken.
 import {element} from '../page/element.js';
-import {entitle, frame} from '../page/header.js';
+import {entitle, headerAndFooter} from '../page/header.js';
 import {clock, say} from '../page/language.js';
 import {plots} from './plots.js';
 import {strainPanel} from './strain.js';
 import {origins} from '../page/techniques.js';
 import {threadTable} from './threads.js';
 
-const EVERY = 1000; // ms between an answer and the next question
-const PATIENCE = 5000; // ms for an answer that should take one or two
+const EVERY = 1000; // ms between a response and the next request
+const PATIENCE = 5000; // ms until a request times out; it should take one or two
 
 const {home, strained} = await origins();
-await frame('desk', home);
+await headerAndFooter('desk', home);
 const state = {samples: [], limits: {}, kept: 300, heardAt: performance.now(), lostAt: null};
-let turn = null; // the next question's timer
+let turn = null; // the timer of the next request
 const drawn = plots(state), table = threadTable(ask);
 const alarm = element('p', {class: 'alarm', role: 'status', id: 'alarm'});
 document.getElementById('main').append(
@@ -38,14 +38,14 @@ function explanation() {
         element('p', {class: 'aside'}, element('strong', {'data-say': 'page.try'}), ' ', element('span', {'data-say': 'desk.try'})));
 }
 
-// One question to the desk: what it answers, or an error.
+// Sends one request to the desk. Returns the JSON, or throws.
 async function ask(path) {
     const answer = await fetch(path, {signal: AbortSignal.timeout(PATIENCE)});
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     return answer.json();
 }
 
-// Asks, and asks again a second after the answer; or after none. A hidden tab doesn't ask.
+// Polls once, and sets the timer for the next poll, also after an error. A hidden tab doesn't poll.
 async function poll() {
     clearTimeout(turn);
     turn = null;
@@ -55,7 +55,7 @@ async function poll() {
     if (!document.hidden && turn === null) turn = setTimeout(poll, EVERY);
 }
 
-// What is as old as the answer's first sample, or newer, was of a server before this one, whose clock ran ahead.
+// Drops old samples that are not older than the first new one: they came from an earlier server with a fast clock.
 function heard({limits, kept, samples}) {
     const before = state.samples.filter(({at}) => !samples.length || at < samples[0].at);
     state.samples = [...before, ...samples].slice(-kept);

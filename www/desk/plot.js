@@ -1,13 +1,14 @@
-// One plot over the last minutes, drawn by hand in SVG: axes, lines or layers, limits, and the values at one moment.
+// One plot of the last minutes in SVG: axes, lines or layers, limits, and the values at one moment.
 import {element} from '../page/element.js';
 import {clock, number, say} from '../page/language.js';
 import {svg} from '../page/svg.js';
 
 const HEIGHT = 190, LEFT = 58, RIGHT = 10, BOTTOM = 22; // px
-const ROW = 15; // px for a line of words
-const NEAR = 2; // a limit becomes a line in the plot when it is no more than so many times the data
+const ROW = 15; // px, height of a line of text
+const NEAR = 2; // a limit is drawn as a line if it is at most this many times the highest value
 
-// what: the plot's name, series and limits (see plots.js). view: the samples, and the moment looked at. changed(): draw all again.
+// what: the plot's name, series and limits (see plots.js). view: the samples and the selected moment.
+// changed(): redraws all plots.
 export function plot(what, view, changed) {
     const picture = svg('svg', {class: 'plot-picture', role: 'slider', tabindex: 0, 'aria-valuemin': -300, 'aria-valuemax': 0, 'aria-valuenow': 0});
     const title = element('h3', {id: `plot-${what.name}`, 'data-say': what.title});
@@ -27,18 +28,18 @@ export function plot(what, view, changed) {
     };
 }
 
-// The sample of the moment that is looked at: the last one, unless the reader points at another.
+// The sample at the selected moment; without one, the last sample.
 function sampleAt({samples, moment}) {
     if (!moment) return samples.at(-1);
     return samples.reduce((best, one) => (Math.abs(one.at - moment) < Math.abs(best.at - moment) ? one : best));
 }
 
-// The legend says the values, too.
+// The legend, with the values.
 function keys(what, shown, sample) {
     const list = shown.map((one) => key(one.name, say(one.label), said(what, sample && one.value(sample))));
     if (!what.stacked) return list;
     const total = sample && what.series.reduce((sum, one) => sum + one.value(sample), 0);
-    return [key('total', say('desk.total'), said(what, total)), ...list.reverse()]; // as they lie: the topmost first
+    return [key('total', say('desk.total'), said(what, total)), ...list.reverse()]; // topmost layer first, as in the plot
 }
 
 function key(name, label, value) {
@@ -57,7 +58,7 @@ function spoken(what, view) {
     return [view.moment ? clock(sample.at) : say('wire.axis.now'), ...words].join(', ');
 }
 
-// The reader looks at a moment: by pointing, or with the arrow keys. Escape, or leaving, is now again.
+// Selects a moment by pointer or arrow keys. Escape, or leaving the plot, goes back to now.
 function listen(picture, view, changed, speak) {
     const look = (moment) => { view.moment = moment; changed(); };
     const point = (e) => {
@@ -81,7 +82,7 @@ function listen(picture, view, changed, speak) {
 
 const STEPS = {ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -30, PageUp: 30, Home: -Infinity, End: Infinity, Escape: Infinity};
 
-// The moment after this key; null is now, undefined: the key means nothing here.
+// The moment selected after this key: null for now, undefined if the key has no meaning here.
 function moved(key, view) {
     if (!(key in STEPS) || !view.samples.length) return undefined;
     const last = view.samples.length - 1;
@@ -89,7 +90,7 @@ function moved(key, view) {
     return next >= last ? null : view.samples[next].at;
 }
 
-// Everything in the picture, in pixels.
+// All elements of the picture, in pixels.
 function drawing(what, shown, view, width) {
     const top = topOf(what, shown, view);
     const far = what.limits.filter(({of}) => view.limits[of] > top), near = what.limits.filter(({of}) => view.limits[of] <= top);
@@ -105,7 +106,7 @@ function drawing(what, shown, view, width) {
     ];
 }
 
-// How high the plot reaches: a little over the data, and over a limit that isn't far.
+// The value at the top of the plot: a little above the data, and above any near limit.
 function topOf(what, shown, {samples, limits}) {
     const value = (sample, one) => one.value(sample) ?? 0;
     const height = (sample) => (what.stacked ? shown.reduce((sum, one) => sum + value(sample, one), 0) : Math.max(...shown.map((one) => value(sample, one))));
@@ -114,7 +115,7 @@ function topOf(what, shown, {samples, limits}) {
     return Math.max(highest, ...near) * 1.12;
 }
 
-// 1, 2 or 5 times a power of ten, so that there are three to six of them.
+// The distance between grid lines: 1, 2 or 5 times a power of ten, for three to six lines.
 function step(top) {
     const power = 10 ** Math.floor(Math.log10(top / 3));
     return power * [5, 2, 1].find((n) => n * power <= top / 3);
@@ -144,12 +145,12 @@ function tick(what, value, by) {
     return say('unit.megabytes', {n: number(value / 1e6, by < 1e6 ? 1 : 0)});
 }
 
-// Nothing is known of the time between two samples that lie further apart than this.
+// False if the samples are so far apart that the time between them is unknown.
 export function follows(before, sample) {
     return sample.at - before.at < 3500;
 }
 
-// Runs of samples that follow each other.
+// Splits the samples into runs without a gap.
 function runs(samples, known = () => true) {
     const all = [];
     samples.forEach((sample, i) => {
@@ -166,7 +167,7 @@ function lines(shown, {samples}, x, y) {
         svg('path', {class: 'series', 'data-series': one.name, d: path(run.map((sample) => [x(sample.at), y(one.value(sample))]))})));
 }
 
-// Each layer lies on the sum of those below it.
+// Each layer is drawn on top of the sum of those below it.
 function layers(shown, {samples}, x, y) {
     return runs(samples).flatMap((run) => {
         const floors = run.map(() => 0);
@@ -182,13 +183,13 @@ function path(points) {
     return 'M' + points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join('L');
 }
 
-// The first limit has its words at the right, the second at the left, should both be as high.
+// The first limit has its label at the right, the second at the left, in case both are equally high.
 function limitLine(name, y, width, i) {
     const [x, anchor] = i ? [LEFT + 4, 'start'] : [width - RIGHT, 'end'];
     return [line('limit', LEFT, y, width - RIGHT, y), words('limit-words', x, y - 4, anchor, name)];
 }
 
-// To draw this one as a line would press the data flat: it stands above the plot, and says how far it is.
+// A line for a far limit would flatten the data. Its label stands above the plot, and says how far it is.
 function farLimit({of, words: name, now}, view, width, y) {
     const used = now(view.samples.at(-1) ?? {});
     const limit = name(view.limits[of]);

@@ -1,10 +1,10 @@
-// The desk's four plots, one moment for all of them: they are drawn anew with every answer, once a second. (Smoother would
-// be prettier, and would cost the very processor whose work is shown here.)
+// The desk's four plots. They share one selected moment, and are redrawn with every response, once a second. Smoother
+// would be prettier, but would use the CPU that is measured here.
 import {element} from '../page/element.js';
 import {bytes, number, say} from '../page/language.js';
 import {follows, plot} from './plot.js';
 
-// In the order in which they lie on each other. Polling is never held.
+// The layers from the bottom up. Polling holds no connection.
 const HELD = ['long_polling', 'xhr_streaming', 'forever_frame', 'multipart_streaming', 'jsonp_polling', 'event_source', 'websocket', 'echo'];
 
 const PLOTS = [
@@ -39,14 +39,14 @@ const PLOTS = [
     },
 ];
 
-const SPANS = [60_000, 120_000]; // ms: of a server that is younger than the five minutes, less is shown
+const SPANS = [60_000, 120_000]; // ms, the time shown while the server is younger than five minutes
 
-// state: what the page knows, with its samples. The moment that the reader looks at is all plots' own: null is now.
+// state: desk.js's, with the samples. The selected moment is shared by all plots; null is now.
 export function plots(state) {
     const view = {state, moment: null, samples: [], now: 0};
     const all = PLOTS.map((one) => plot(one, view, draw));
     let asked = false;
-    function draw() { // at most once a frame, however often the pointer moves
+    function draw() { // at most once per animation frame
         if (asked) return;
         asked = true;
         requestAnimationFrame(() => {
@@ -59,7 +59,7 @@ export function plots(state) {
     return {draw, element: element('div', {class: 'plots'}, all.map((one) => one.element))};
 }
 
-// What the plots show of the state now. Time goes on when no sample comes: the gap is seen.
+// Updates the view from the state. Time moves on without new samples, so that a gap shows.
 function look(view) {
     const {samples, kept, heardAt, limits} = view.state;
     view.now = (samples.at(-1)?.at ?? 0) + Math.max(0, performance.now() - heardAt);
@@ -69,7 +69,7 @@ function look(view) {
     if (view.moment && !view.samples.some(({at}) => at >= view.moment)) view.moment = null;
 }
 
-// Switches a second: what came to the count since the sample before.
+// Adds the context switches per second since the previous sample.
 function withSwitches(sample, i, samples) {
     const before = samples[i - 1];
     const counted = sample.context_switches - before?.context_switches;

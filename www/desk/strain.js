@@ -1,13 +1,14 @@
-// Strain it yourself: opens WebSockets from this page to the comet port, as many as the slider says, and holds them.
+// "Strain it yourself": opens as many WebSockets to the comet port as the slider says, and holds them.
 import {element} from '../page/element.js';
 import {number, say} from '../page/language.js';
 
-const MOST = 300; // more than any browser opens, so that its refusal can be seen
-const AT_ONCE = 8; // sockets under way
-const STALLED = 4000; // ms: a browser that has had enough refuses (Chromium), or lets the socket wait (Firefox)
-const AGAIN = 1000; // ms until the next try where there was no room
+const MOST = 300; // sockets; more than any browser opens, so that its refusal shows
+const AT_ONCE = 8; // sockets opening at the same time
+const STALLED = 4000; // ms until a socket counts as waiting: at its limit Firefox lets it wait, Chromium refuses it
+const AGAIN = 1000; // ms until the next try after a failure
 
-// authority: the comet port, such as localhost:8080. ask(path): asks the desk, which has room when the comet port hasn't.
+// authority: the comet port, such as localhost:8080.
+// ask(path): sends a request to the desk, which responds even when the comet port is full.
 export function strainPanel(authority, ask) {
     const strain = {url: `ws://${authority}/websocket?topic=strain`, ask, wanted: 0, sockets: new Set(), word: () => '', running: false, changed: show};
     const slider = element('input', {type: 'range', id: 'strain', min: 0, max: MOST, value: 0, input: () => want(slider.value)});
@@ -48,8 +49,8 @@ function opened({sockets}) {
     return [...sockets].filter(({readyState}) => readyState === WebSocket.OPEN);
 }
 
-// What is open too much is closed at once. What is only on its way is closed when it has come: a browser complains of a
-// socket that is closed before it was open.
+// Closes open sockets until no more than wanted are left. Sockets that are still connecting are closed once they are open:
+// closing them earlier logs an error in the browser.
 function letGo(strain) {
     const open = opened(strain);
     for (const socket of open.slice(0, Math.max(0, strain.sockets.size - strain.wanted))) drop(strain, socket);
@@ -60,7 +61,7 @@ function drop(strain, socket) {
     socket.close();
 }
 
-// Opens and closes until there are as many as wanted; one such loop at a time.
+// Opens and closes sockets until there are as many as wanted. Only one such loop runs at a time.
 async function keepUp(strain) {
     letGo(strain);
     if (strain.running) return;
@@ -74,8 +75,8 @@ async function keepUp(strain) {
     strain.running = false;
 }
 
-// Opens a few more, and says what kept it from that. It asks the desk for room first: a browser writes every handshake
-// that is refused on its console, and all that a full server would say is 503.
+// Opens a few more. Returns null, or a function with the reason for a failure. It asks the desk for the limit first:
+// browsers log every refused handshake to the console, and the script would not see the 503.
 async function openSome(strain) {
     const open = opened(strain).length;
     if (strain.sockets.size > open) return () => say('strain.browser', {n: number(open)});
@@ -88,7 +89,7 @@ async function openSome(strain) {
     return null;
 }
 
-// How many connections the server has left, and what to say when there are none.
+// The number of connections the server has left, and the message for when there are none.
 async function limitOf({ask, wanted, sockets}) {
     const stats = await ask('/stats').catch(() => null);
     if (!stats) return {room: 0, word: () => say('strain.lost')};
@@ -97,7 +98,7 @@ async function limitOf({ask, wanted, sockets}) {
     return {room: Math.max(0, limits.connections - connections), word};
 }
 
-// A script is not told why its socket failed. A moment later it can be told from what else is there.
+// Finds out whether the server or the browser refused a socket: a script gets no reason. A moment later /stats shows it.
 async function whoRefused(strain) {
     await pause(AGAIN);
     const limit = await limitOf(strain);
@@ -107,7 +108,7 @@ async function whoRefused(strain) {
         await pause(4 * AGAIN);
         return () => say('strain.refused');
     }
-    strain.wanted = open; // the server has room: it was the browser, and it would refuse again
+    strain.wanted = open; // the server has room, so the browser refused, and would again
     return () => say('strain.browser', {n: number(open)});
 }
 
@@ -115,7 +116,7 @@ function pause(ms) {
     return new Promise((done) => { setTimeout(done, ms); });
 }
 
-// One socket more: 'open', 'refused', or 'waiting' if neither comes.
+// Opens one socket. Resolves to 'open', 'refused', or 'waiting' if neither happens.
 function openOne(strain) {
     const socket = new WebSocket(strain.url);
     strain.sockets.add(socket);
@@ -127,14 +128,14 @@ function openOne(strain) {
             done('open');
         };
         socket.onclose = () => {
-            if (strain.sockets.delete(socket)) pause(AGAIN).then(() => keepUp(strain)); // it was the server that closed it
+            if (strain.sockets.delete(socket)) pause(AGAIN).then(() => keepUp(strain)); // the server closed it
             strain.changed();
             done('refused');
         };
     });
 }
 
-// The browser may keep a page that was left, for the Back button: it shall hold nothing meanwhile.
+// The browser may keep a page frozen for the Back button. It must not hold sockets meanwhile.
 function whenLeft(strain) {
     window.addEventListener('pagehide', () => { for (const socket of strain.sockets) drop(strain, socket); });
     window.addEventListener('pageshow', (e) => { if (e.persisted) keepUp(strain); });

@@ -1,8 +1,8 @@
-// The server's threads, by what they do now. Each thread is named for it, so the names are all that is asked for.
+// The table of the server's threads, by current role. A thread's name tells its role, so the desk needs only the names.
 import {element} from '../page/element.js';
 import {milliseconds, number, say, seconds} from '../page/language.js';
 
-// What a thread of this name is doing.
+// What a thread with this name is doing.
 const DOES = {
     'long-poll': 'desk.does.long-poll',
     xhr: 'desk.does.xhr',
@@ -41,7 +41,7 @@ export function threadTable(ask) {
         async refresh() {
             if (state.asking || (state.count && ageOf(state) < state.count.every_ms)) return;
             state.asking = true;
-            const count = await ask('/threads').catch(() => null); // the plots say that there is no answer
+            const count = await ask('/threads').catch(() => null); // the plots report a missing response
             state.asking = false;
             if (!count) return;
             Object.assign(state, {count, heardAt: performance.now()});
@@ -70,7 +70,7 @@ function table(body) {
         body);
 }
 
-// A row stays the same element while its role is there, so that what a reader has marked in it stays marked.
+// Keeps the row elements of roles that stay, so that a text selection in them survives.
 function fillIn(body, roles) {
     const rows = new Map([...body.rows].map((row) => [row.dataset.role, row]));
     const wanted = roles.map(({role, threads}) => {

@@ -1,6 +1,6 @@
-// The page that shows what an answer without end does to the browser that reads it. It publishes nothing unless asked to.
+// The page on endless responses: shows how they grow in the browser. It publishes events only when the reader starts it.
 import {element} from '../page/element.js';
-import {frame} from '../page/header.js';
+import {headerAndFooter} from '../page/header.js';
 import {plot} from './plot.js';
 import {report} from './report.js';
 import {heap, watchedStream} from './stream.js';
@@ -13,12 +13,12 @@ const LANES = [
     {name: 'forever_frame', limit: null, words: element('span', {'data-say': 'growth.frame'})},
     {name: 'event_source', limit: null, words: element('span', {'data-say': 'growth.source'})},
 ];
-const LOOK = 250; // ms between two looks
-const PACE = 10; // ms between two events of a run, at the least
-const SIZE = 4096; // bytes an event
-const ENOUGH = 64e6; // bytes that a run publishes, at the most
+const LOOK = 250; // ms between two measurements
+const PACE = 10; // ms between two events of a run, at least
+const SIZE = 4096; // bytes per event
+const ENOUGH = 64e6; // bytes at which a run stops
 
-await frame('growth');
+await headerAndFooter('growth');
 const asked = new URLSearchParams(location.search);
 const main = document.getElementById('main');
 main.append(explanation());
@@ -77,7 +77,7 @@ function command(topic) {
     return element('p', {class: 'note'}, element('span', {'data-say': 'growth.command'}), ' ', element('code', {}, line));
 }
 
-// A stream and its counts.
+// One stream and its counts.
 function laneCard({name, limit, words}, topic) {
     const stream = watchedStream(name, {topic, limit});
     const rows = [
@@ -102,7 +102,7 @@ function laneCard({name, limit, words}, topic) {
     return {name, show, close: stream.close, element: element('section', {class: id, 'aria-labelledby': id}, heading, list)};
 }
 
-// The run: events one after the other, until it is stopped, has published enough, or nobody looks.
+// The run: publishes events until the reader stops it, it has published enough, or the tab is hidden.
 function events(topic) {
     const button = element('button', {class: 'button strong', type: 'button', id: 'run', click: () => (running ? stop() : start())});
     const state = element('span', {class: 'note', role: 'status'});

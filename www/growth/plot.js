@@ -1,10 +1,11 @@
-// A plot of lines over time, in bytes, drawn by hand: the time runs to the right, from when it began until now.
+// A line plot of bytes over time in SVG, from its first point until now.
 import {bytes, seconds} from '../page/language.js';
+import {svg} from '../page/svg.js';
 
 const HEIGHT = 200, LEFT = 74, RIGHT = 12, TOP = 12, BOTTOM = 26;
-const POINTS = 600; // more than the picture has room for: then every second one is left out
+const POINTS = 600; // the most points kept; above that every second one is dropped
 
-// names: one a line; line i has the class `line-i`.
+// names: one per line. Line i has the class `line-i`.
 export function plot(label, names) {
     const picture = svg('svg', {class: 'plot', height: HEIGHT, role: 'img', 'data-say-label': label});
     let points = []; // {at, values}, oldest first
@@ -18,7 +19,7 @@ export function plot(label, names) {
     };
 }
 
-// As wide as there is room, a pixel a unit: the words keep their size.
+// One unit is one pixel, so that text keeps its size at any width.
 function draw(picture, points, lines) {
     const width = picture.clientWidth;
     const first = points[0].at, span = Math.max(points.at(-1).at - first, 1);
@@ -32,7 +33,7 @@ function draw(picture, points, lines) {
         ...Array.from({length: lines}, (_, i) => line(i, points, x, y)));
 }
 
-// The next number up that begins with 1, 2 or 5.
+// Rounds up to 1, 2 or 5 times a power of ten.
 function round(value) {
     const power = 10 ** Math.floor(Math.log10(value));
     return power * [1, 2, 5, 10].find((step) => step * power >= value);
@@ -51,11 +52,4 @@ function line(i, points, x, y) {
 
 function words(kind, x, y, anchor, text) {
     return svg('text', {class: kind, x, y, 'text-anchor': anchor}, text);
-}
-
-function svg(tag, attributes, ...children) {
-    const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children);
-    return node;
 }

@@ -1,6 +1,6 @@
-// The page measures by itself and publishes what it finds, for a program that started the browser with
+// Measures one stream and publishes the results, for a program that opened the page as
 //   growth.html?report=TOPIC&technique=xhr_streaming&topic=TOPIC&since=ID&limit=BYTES&seconds=N
-// Without `limit` the stream has none. The reports come every half second, over comet itself: POST /publish.
+// Without `limit` the stream has none. It publishes a report every half second, by POST /publish.
 import {heap, watchedStream} from './stream.js';
 
 const EVERY = 500; // ms
@@ -13,7 +13,7 @@ export async function report(asked) {
     let now;
     do {
         now = performance.now();
-        globalThis.gc?.(); // what is left is what is kept; a browser has this only if it was started so
+        globalThis.gc?.(); // so that heap() counts only live memory; exists only if the browser was started with it
         await publish(asked.get('report'), {ms: Math.round(now), done: now >= end, heap: heap(), ...stream.look()});
         await new Promise((done) => { setTimeout(done, EVERY); });
     } while (now < end);

@@ -1,16 +1,16 @@
-// One stream, watched: how long its text has become, how often it was asked for, and whether each event came once.
+// One measured stream: the length of its text, the number of requests, and whether each event came exactly once.
 import {connect} from '../page/techniques.js';
 
-// The scripts ask for a limit by themselves. One that is never reached is none.
+// By default the scripts set a limit. This one is never reached, so it means none.
 const NEVER = Number.MAX_SAFE_INTEGER;
 
-// limit: bytes; null for none, undefined for the script's own. since: the id before the first event, if it is known.
+// limit: bytes; null for none, undefined for the script's default. since: the id before the first event, if known.
 export function watchedStream(name, {topic, since, limit}) {
     const counts = {requests: 0, ended: 0, lost: 0, events: 0, bytes: 0, missed: 0, repeated: 0, longest: 0};
     let last = since && Number(since);
     let opened = null;
 
-    // Ids grow by one: a hole is an event that was missed.
+    // Ids grow by one, so a hole is a missed event.
     function received(message) {
         const id = message.gap ? message.next : message.id;
         const step = id - (last ?? id - 1);
@@ -27,7 +27,7 @@ export function watchedStream(name, {topic, since, limit}) {
         if (what === 'bytes') counts.bytes += detail;
     }
 
-    // XMLHttpRequest's text; nothing, for a technique that has none.
+    // The length of XMLHttpRequest's text; null for other techniques.
     function measure() {
         const length = opened?.length?.() ?? null;
         counts.longest = Math.max(counts.longest, length);
@@ -43,7 +43,7 @@ export function watchedStream(name, {topic, since, limit}) {
     };
 }
 
-// All the memory that scripts use on this page, in bytes; null where a browser doesn't tell (only Chromium does).
+// The memory of all scripts on this page, in bytes; null except in Chromium, the only browser that reports it.
 export function heap() {
     return performance.memory?.usedJSHeapSize ?? null;
 }

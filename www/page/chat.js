@@ -1,25 +1,25 @@
-// The chat: a log and a form. Who sends, and how, is the page's business: chat({send}).
+// The chat: a log and a form. The page passes in how to send: chat({send}).
 import {element} from './element.js';
 import {clock, remember, remembered, say} from './language.js';
 
-const LINES = 200; // older ones are dropped
-const LONGEST = 2000; // characters of one line that are shown
+const LINES = 200; // lines in the log; older ones are dropped
+const LONGEST = 2000; // characters shown of one line
 
 export function chat({send}) {
     const log = element('ol', {id: 'chat-log'});
     const empty = element('p', {class: 'log-empty', 'data-say': 'chat.empty'});
-    const frame = element('div', {class: 'log', role: 'log', tabindex: 0, 'data-say-label': 'chat.log'}, empty, log);
+    const box = element('div', {class: 'log', role: 'log', tabindex: 0, 'data-say-label': 'chat.log'}, empty, log);
     const trouble = element('p', {class: 'trouble', role: 'status'});
     const panel = element('section', {class: 'panel chat'},
         element('h2', {'data-say': 'chat.title'}),
-        frame,
+        box,
         form((text, nick) => post(send, text, nick, trouble)),
         trouble);
     return {
         element: panel,
         show(message) {
             empty.hidden = true;
-            append(frame, log, message.gap ? element('li', {class: 'note', 'data-say': 'chat.gap'}) : line(message));
+            append(box, log, message.gap ? element('li', {class: 'note', 'data-say': 'chat.gap'}) : line(message));
         },
         refused: (why) => trouble.replaceChildren(...unsent(why)),
     };
@@ -28,7 +28,7 @@ export function chat({send}) {
 function form(submit) {
     const nick = element('input', {id: 'chat-nick', name: 'nick', maxlength: 40, autocomplete: 'nickname', value: remembered('nick') ?? ''});
     const text = element('input', {id: 'chat-text', name: 'text', maxlength: 1000, autocomplete: 'off', 'data-say-placeholder': 'chat.placeholder'});
-    let under = ''; // the line that is on its way: Enter once more does not send it twice
+    let under = ''; // the line being sent, so that a second Enter doesn't send it twice
     const sendLine = async (event) => {
         event.preventDefault();
         remember('nick', nick.value.trim());
@@ -45,7 +45,7 @@ function form(submit) {
         element('button', {class: 'button strong', 'data-say': 'chat.send'}));
 }
 
-// A line that could not be sent stays in the field, and the page says why.
+// Sends a line. If that fails, the line stays in the field and the page says why.
 async function post(send, text, nick, trouble) {
     try {
         await send(text, nick || say('chat.nobody'));
@@ -57,7 +57,7 @@ async function post(send, text, nick, trouble) {
     }
 }
 
-// The server's own words are English; without any, it wasn't reached.
+// The server's reason is in English. An empty one means that the server wasn't reached.
 function unsent(why) {
     if (!why) return [element('span', {'data-say': 'chat.unreached'})];
     return [element('span', {'data-say': 'chat.refused'}), ' ', element('q', {lang: 'en'}, why)];
@@ -71,15 +71,15 @@ function line({at, data}) {
         time(at));
 }
 
-// Follows the newest line, unless the reader has scrolled back to read.
-function append(frame, log, item) {
-    const atEnd = frame.scrollHeight - frame.scrollTop - frame.clientHeight < 30;
+// Scrolls to the new line, unless the reader has scrolled back.
+function append(box, log, item) {
+    const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 30;
     log.append(item);
     while (log.children.length > LINES) log.firstElementChild.remove();
-    if (atEnd) frame.scrollTop = frame.scrollHeight;
+    if (atEnd) box.scrollTop = box.scrollHeight;
 }
 
-// Anyone may publish anything to a topic: whatever it is, it is shown as text.
+// Anyone may publish any JSON to a topic. All of it is shown as text.
 function words(data) {
     const isLine = data !== null && typeof data === 'object' && typeof data.text === 'string';
     const text = isLine ? data.text : typeof data === 'string' ? data : JSON.stringify(data) ?? '';

@@ -1,5 +1,5 @@
-// Builds a piece of page: element('p', {class: 'note'}, child, 'text', …).
-// Text only ever enters the page as a text node, so nothing that came over the wire can become markup.
+// Creates an element: element('p', {class: 'note'}, child, 'text', …).
+// Text enters the page only as text nodes, so no data from the server can become markup.
 import {translate} from './language.js';
 
 export function element(tag, attributes = {}, ...children) {

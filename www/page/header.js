@@ -1,10 +1,10 @@
-// The frame of every page: the header with the table of contents and the choice of language, and the footer.
+// The header of every page, with the list of techniques and the language switch, and its footer.
 import {element} from './element.js';
 import {language, languages, say, setLanguage, translate} from './language.js';
 import {names, origins} from './techniques.js';
 
-// Header and footer, around whatever the page has in its <main>. home: where the pages are, if not where this one is.
-export async function frame(name, home = '') {
+// Adds both around <main>. home: the URL of the pages' server, if it isn't the one that served this page.
+export async function headerAndFooter(name, home = '') {
     document.body.prepend(
         element('a', {class: 'skip', href: '#main', 'data-say': 'page.skip'}),
         element('header', {class: 'site'},
@@ -17,13 +17,13 @@ export async function frame(name, home = '') {
     document.addEventListener('click', takeLanguageAlong);
 }
 
-// A hidden tab has only its title to say things with.
+// Sets the title. In a hidden tab it is all a reader sees, so it also says that the connection is lost.
 export function entitle(name, lost = false) {
     const title = (name ? say(`${name}.title`) + ' · ' : '') + say('site.title');
     document.title = lost ? say('page.lost', {title}) : title;
 }
 
-// Another port is another origin, which remembers nothing of this one.
+// Adds the language to a link to another port. That is another origin, with its own localStorage.
 function takeLanguageAlong({target}) {
     const link = target.closest?.('a');
     if (link && link.origin !== location.origin) link.search = `language=${language()}`;
@@ -35,7 +35,7 @@ function wordmark(home) {
         element('span', {'data-say': 'site.title'}));
 }
 
-// Each language is called by its own name, whatever the language now.
+// Each language is listed by its own name, in either language.
 function languageSwitch() {
     const own = {en: 'English', ko: '한국어'};
     const buttons = languages.map((code) => element('button', {lang: code, click: () => setLanguage(code)}, own[code]));
@@ -49,7 +49,7 @@ function navigation(current, home) {
     const links = names.map((name) => element('li', {},
         element('a', {href: `${home}${name}.html`, 'aria-current': name === current ? 'page' : null, 'data-say': `${name}.title`})));
     const list = element('ol', {}, links);
-    // On a narrow screen the list scrolls: the page we are on should be in sight.
+    // On a narrow screen the list scrolls. Show the entry of this page.
     requestAnimationFrame(() => { list.scrollLeft = links[names.indexOf(current)]?.offsetLeft - 16; });
     return element('nav', {'data-say-label': 'page.techniques'}, list);
 }

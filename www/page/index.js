@@ -1,11 +1,11 @@
-// The first page: what this is, the race, and the map of all techniques.
+// The first page: an introduction, the race, and a list of all pages.
 import {element} from './element.js';
-import {frame} from './header.js';
+import {headerAndFooter} from './header.js';
 import {race} from './race.js';
 import {sketch} from './sketch.js';
 import {names, origins} from './techniques.js';
 
-await frame(null);
+await headerAndFooter(null);
 const {desk} = await origins();
 document.getElementById('main').append(
     element('div', {class: 'prose title'},
@@ -19,7 +19,7 @@ document.getElementById('main').append(
         element('ol', {class: 'cards'}, names.map((name, i) => card(name, i + 1)), desk ? [card('desk', null, desk)] : []),
         element('p', {class: 'note'}, element('a', {href: 'growth.html', 'data-say': 'index.growth'}))));
 
-// The desk is no chapter; it is on a port of its own, and only on the machine that the server runs on.
+// The desk has no chapter number. Its card is there only on the machine that the server runs on.
 function card(name, chapter, href = `${name}.html`) {
     return element('li', {},
         element('a', {class: 'card', href},

@@ -1,12 +1,12 @@
-// What the pages say, in the reader's language. strings.json is the one table:
-// {"key": {"en": "…", "ko": "…"}}. An element says the key in its attribute data-say, a script calls say(key).
+// The pages' texts, in the reader's language. strings.json has them all: {"key": {"en": "…", "ko": "…"}}.
+// An element names its key in the attribute data-say; a script calls say(key).
 
 const strings = await (await fetch(new URL('strings.json', import.meta.url))).json();
 export const languages = ['en', 'ko'];
 let now = [asked(), remembered('language')].find((code) => languages.includes(code)) ?? preferred();
 if (asked() === now) remember('language', now);
 
-// ?language=ko: the page that led here was in that language.
+// ?language=ko comes with a link from a page in that language.
 function asked() {
     return new URLSearchParams(location.search).get('language');
 }
@@ -19,8 +19,8 @@ export function language() {
     return now;
 }
 
-// The string of a key, with {name} in it replaced by values.name.
-// A key that is missing shows as itself: ugly on purpose, so that it is noticed.
+// Returns the string of a key, with {name} replaced by values.name.
+// A missing key shows as itself: ugly on purpose, so that somebody notices.
 export function say(key, values = {}) {
     const text = strings[key]?.[now] ?? key;
     return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
@@ -32,14 +32,14 @@ export function setLanguage(code) {
     show();
 }
 
-// Whoever said something with say() listens for this event and says it again.
+// A script that calls say() listens for this event, and calls say() again.
 function show() {
     document.documentElement.lang = now;
     translate(document.body);
     document.dispatchEvent(new Event('language'));
 }
 
-// Fills in everything under root (and root itself) that carries a key.
+// Fills in every element with a key: root and all below it.
 export function translate(root) {
     for (const node of withAttribute(root, 'data-say')) fill(node, say(node.dataset.say));
     for (const [attribute, key] of [['aria-label', 'sayLabel'], ['placeholder', 'sayPlaceholder'], ['title', 'sayTitle']]) {
@@ -54,7 +54,7 @@ function withAttribute(root, name) {
     return root.hasAttribute?.(name) ? [root, ...inside] : inside;
 }
 
-// Sets a text in which `backticks` mark code.
+// Sets the text of node. `Backticks` in it mark code.
 export function fill(node, text) {
     node.replaceChildren(...text.split('`').map((part, i) => {
         if (i % 2 === 0) return part;
@@ -64,7 +64,7 @@ export function fill(node, text) {
     }));
 }
 
-// One of {en, ko}, as events carry their texts; anything else as it is.
+// Picks the language from a text of an event, {en, ko}. Any other value is returned as it is.
 export function pick(text) {
     const words = text?.[now] ?? text?.en ?? text;
     return typeof words === 'string' ? words : '';
@@ -88,12 +88,12 @@ export function seconds(ms) {
     return say('unit.s', {n: number(ms / 1000, ms < 10000 ? 1 : 0)});
 }
 
-// The time of day, as a log has it.
+// The time of day, for a log.
 export function clock(at) {
     return new Date(at).toLocaleTimeString(now, {hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23'});
 }
 
-// A browser may forbid the page to remember anything; then it just doesn't.
+// localStorage throws where the browser forbids it. Then nothing is remembered.
 export function remembered(name) {
     try { return localStorage.getItem('comet.' + name); } catch { return null; }
 }

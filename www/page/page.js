@@ -1,21 +1,21 @@
-// What every technique's page has on it.
+// The parts that every technique's page has.
 import {chat} from './chat.js';
 import {element} from './element.js';
-import {entitle, frame} from './header.js';
+import {entitle, headerAndFooter} from './header.js';
 import {say} from './language.js';
 import {scoreboard} from './scoreboard.js';
 import {sources, sourcesOf} from './sources.js';
 import {names, technique} from './techniques.js';
 import {wireStrip} from './wire.js';
 
-export {element, frame};
+export {element};
 
 const TOPICS = ['baseball', 'chat'];
-const BACKLOG = {baseball: '-1', chat: '-20'}; // what a page shows at first: the score now, the last lines
+const BACKLOG = {baseball: '-1', chat: '-20'}; // the first `since`: the current score, and the last 20 lines
 
-// A whole page in <main>, connected to both topics.
+// Builds the page in <main>, and connects it to both topics.
 export async function page({name, connect, panel = null, sources: files = sourcesOf(name), interval = null, counts = []}) {
-    await frame(name);
+    await headerAndFooter(name);
     const strip = wireStrip({topics: TOPICS, path: '/long-polling', interval, counts, ...technique(name)});
     const board = element('div', {id: 'scoreboard'});
     const talk = chat({send: (text, nick) => send(text, nick)});
@@ -29,7 +29,7 @@ export async function page({name, connect, panel = null, sources: files = source
     const play = pauseButton(strip, lines);
     strip.element.querySelector('.wire-head').append(play.element);
     const send = (text, nick) => (lines.chat()?.send ? lines.chat().send(text, nick) : publish(text, nick, strip));
-    setInterval(() => entitle(name, strip.lost()), 1000); // a hidden tab has only its title to say it with
+    setInterval(() => entitle(name, strip.lost()), 1000); // a hidden tab shows only its title
     await strip.weighed;
     play.start();
     whenLeft(lines, play);
@@ -49,7 +49,7 @@ function scoreListener(board) {
     return (message) => { if (!message.gap) board.show(message.data); };
 }
 
-// A connection a topic. Opened again, each goes on after the last event it saw.
+// One connection per topic. When reopened, each continues after the last event it saw.
 function connections({connect, strip, shows, refused}) {
     const since = {...BACKLOG};
     let lines = {}, round = 0;
@@ -78,7 +78,7 @@ function connections({connect, strip, shows, refused}) {
     return {open, close, chat: () => lines.chat};
 }
 
-// What moves can be stopped: the picture, the score, and what a screen reader says of it.
+// The pause button: stops the picture, the score, and the announcements of a screen reader.
 function pauseButton(strip, lines) {
     let paused = false;
     const state = element('span', {class: 'note'});
@@ -102,13 +102,13 @@ function pauseButton(strip, lines) {
     return {element: element('div', {class: 'switch'}, state, button), start, isPaused: () => paused};
 }
 
-// The browser may keep a page that was left, frozen, for the Back button: what it held would stay held, of the six.
+// The browser may keep a page frozen for the Back button. Closing its connections frees them, of the six per port.
 function whenLeft(lines, play) {
     window.addEventListener('pagehide', lines.close);
     window.addEventListener('pageshow', (e) => { if (e.persisted && !play.isPaused()) lines.open(); });
 }
 
-// Every technique that only brings needs this other way for what goes up: a POST of its own.
+// A technique that only receives sends its chat lines by POST.
 async function publish(text, nick, strip) {
     const body = JSON.stringify({nick, text});
     strip.posted('chat', new Blob([body]).size);

@@ -1,13 +1,13 @@
-// The race: the same play travels every lane at once, and stops where it arrives.
+// The race: each play enters every lane at the same moment, and stops in each where it arrives.
 import {element} from './element.js';
 import {milliseconds, number, pick, say} from './language.js';
 import {connect, originOf, origins, techniques} from './techniques.js';
 
-const FAR = 6000; // ms at the right end of a lane
-const SHOWN = 8; // plays that stay to be seen in a lane
+const FAR = 6000; // ms, at the right end of a lane
+const SHOWN = 8; // plays that stay visible in a lane
 const TICKS = [10, 100, 500, 1000, 2000, 5000];
 const POLLING = {interval: () => 5000}; // the article's five seconds
-const STAY_OUT = ['multipart_streaming', 'jsonp_polling']; // with one port: they would be the fifth and the sixth held
+const STAY_OUT = ['multipart_streaming', 'jsonp_polling']; // with one port only: they would hold the fifth and sixth connection
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
 export async function race() {
@@ -27,7 +27,8 @@ export async function race() {
         alone ? element('p', {class: 'note warning', 'data-say': 'race.oneport'}) : null);
 }
 
-// Polling holds nothing, so it can go beside the forever frame; the five others that are held have the second port.
+// Polling holds no connection, so it shares the page's port with the forever frame. The five other HTTP techniques hold
+// one each, on the second port.
 async function newLane({name}) {
     const origin = name === 'polling' ? location.origin : await originOf(name);
     const port = element('span', {class: 'port', 'data-port': new URL(origin).port});
@@ -35,7 +36,7 @@ async function newLane({name}) {
         name, origin, port,
         track: element('div', {class: 'track', 'aria-hidden': 'true'}, TICKS.map((ms) => at(ms, 'span', 'tick'))),
         delay: element('span'), median: element('span'), rank: element('span'),
-        plays: new Map(), // a play's id → its mark in the track
+        plays: new Map(), // play id → its mark in the track
         delays: [], place: null, lost: false,
     };
     lane.row = element('li', {'data-technique': name, 'data-last-id': ''},
@@ -44,12 +45,12 @@ async function newLane({name}) {
     return lane;
 }
 
-// A number, and what it is: to the eye the head of its column says that, where there is room for one.
+// A number with its name. The name is for screen readers and narrow screens; wide ones have column headings.
 function value(kind, number, what) {
     return element('span', {class: kind}, element('span', {class: 'visually-hidden', ...what}), ' ', number);
 }
 
-// Opens every lane's connection, and gives what closes them all again.
+// Opens every lane's connection. Returns a function that closes them.
 function start(runners) {
     let running = true;
     const lines = runners.lanes.map((lane) => connect(lane.name, {
@@ -85,7 +86,7 @@ function arrived(runners, lane, {id, at, data}) {
     showLane(lane);
 }
 
-// The first lane to bring a play tells all the others that it is on its way.
+// Called by the first lane that receives a play: puts its mark into all lanes.
 function setOff(runners, id, at, data) {
     runners.seen.set(id, {places: 0});
     for (const old of runners.seen.keys()) if (runners.seen.size > 50) runners.seen.delete(old);
@@ -102,7 +103,7 @@ function newMark(lane, id, at) {
     return mark;
 }
 
-// The newest stands out, the older fade, the oldest go.
+// Highlights the newest mark, fades older ones, and removes the oldest.
 function age(lane) {
     const done = [...lane.plays].filter(([, mark]) => hasArrived(mark));
     done.forEach(([id, mark], i) => {
@@ -122,7 +123,7 @@ function forget(lane, id) {
     lane.plays.delete(id);
 }
 
-// Moves what is still under way: it is as far along as it is late by now.
+// Moves the marks that have not arrived, according to how late they are.
 function move(lanes) {
     const now = Date.now();
     for (const lane of lanes) {
@@ -136,7 +137,7 @@ function move(lanes) {
     }
 }
 
-// A root scale: it leaves room for the first milliseconds, and five seconds still end near the right edge.
+// A square-root scale: the first milliseconds have room, and five seconds still fit.
 function along(ms) {
     return `${100 * Math.sqrt(Math.min(Math.max(ms, 0), FAR) / FAR)}%`;
 }
@@ -187,7 +188,7 @@ function watch(runners) {
     requestAnimationFrame(frame);
 }
 
-// Runs until paused, and pauses by itself while the tab is hidden: it holds more connections than any other page.
+// The pause button. The race also pauses while its tab is hidden, because it holds more connections than any other page.
 function pauseButton(runners) {
     let stop = null, wanted = true, wasHidden = false;
     const state = element('span', {class: 'note', role: 'status'});

@@ -1,5 +1,4 @@
-// Why something was lost: the scripts give their reasons in a word or two of English, and here they are in the reader's
-// language.
+// Translates the reasons for a lost connection. The techniques' scripts give them in short English.
 import {say} from './language.js';
 
 const REASONS = [
@@ -7,18 +6,18 @@ const REASONS = [
     [/^closed \((\d+)\)/, (n) => say('comet.why.closed', {n})],
     [/^silent for ([\d.]+) s/, (n) => say('comet.why.silent', {n})],
     [/^this browser has no (\w+)/, (name) => say('comet.why.missing', {name})],
-    [/^once more in a second/, () => say('comet.why.again')],
-    [/^once more in ([\d.]+) s/, (n) => say('comet.why.later', {n})],
+    [/^retrying in a second/, () => say('comet.why.again')],
+    [/^starting over in ([\d.]+) s/, (n) => say('comet.why.later', {n})],
     [/^no transport works/, () => say('comet.why.none')],
     [/^no connection/, () => say('comet.why.connection')],
-    [/^the server ended it|^the stream ended/, () => say('comet.why.ended')],
-    [/^it ended before|^unexpected/, () => say('comet.why.nonsense')],
-    [/called nobody$/, () => say('comet.why.nobody')],
+    [/^the server ended|^the stream ended/, () => say('comet.why.ended')],
+    [/^ended without|^unexpected/, () => say('comet.why.nonsense')],
+    [/made no call$/, () => say('comet.why.nobody')],
     [/^the script failed/, () => say('comet.why.script')],
     [/^no heartbeat/, () => say('comet.why.heartbeat')],
     [/^no answer/, () => say('comet.why.answer')],
     [/^the browser gave up/, () => say('comet.why.gaveup')],
-    [/own origin/, () => say('comet.why.origin')],
+    [/another origin/, () => say('comet.why.origin')],
     [/^its script could not be loaded/, () => say('comet.why.reload')],
 ];
 

@@ -1,19 +1,20 @@
-// The scoreboard of the ball game. Each play brings the whole of it, so every show() draws the whole:
-// it does not matter which plays were missed.
-// Four parts, each of the same shape: {element, draw(data, words)}, where words says in the language now.
+// The scoreboard of the ball game. Each play carries the whole state of the game, so show() always draws all of it and
+// missed plays don't matter.
+// It has four parts. Each is {element, draw(data, words)}, where `words` gives the texts in the current language.
 import {element} from './element.js';
 import {language as languageNow, say as sayNow} from './language.js';
+import {svg} from './svg.js';
 
-const INNINGS = 9; // columns there are from the start; extra innings add theirs
-const LINES = 6; // of commentary, the newest included
+const INNINGS = 9; // columns at the start; each extra inning adds one
+const LINES = 6; // lines of commentary, including the newest
 
-// What is shown before the first play has come.
+// Shown until the first play arrives.
 const nothing = {en: '–', ko: '–'};
 const nobody = {name: nothing, line: [], runs: '', hits: '', errors: ''};
 const BLANK = {away: nobody, home: nobody, balls: 0, strikes: 0, outs: 0, bases: [false, false, false], batter: nothing, pitcher: nothing};
 
-// scoreboard(container) draws an empty board, show(data) a play. The words come from say(key, values), the plays'
-// own in language ('en' or 'ko'): the page's, unless the caller has others.
+// scoreboard(container) draws an empty board; show(data) draws a play. The board's own texts come from say(key, values).
+// The plays carry theirs in both languages; `language` ('en' or 'ko') picks one. Both default to the page's.
 export function scoreboard(container, say = sayNow) {
     const parts = [heading(), lineScore(), situation(), commentary()];
     container.append(element('section', {class: 'board'}, parts.map((part) => part.element)));
@@ -45,7 +46,7 @@ function when({final, half, inning}, say) {
     return half === 'top' ? say('scoreboard.top', {n: inning}) : say('scoreboard.bottom', {n: inning});
 }
 
-// The line score: a row a side, a column an inning, then runs, hits, errors.
+// The line score: a row per team, a column per inning, then runs, hits and errors.
 function lineScore() {
     const caption = element('caption', {class: 'visually-hidden'});
     const team = element('th', {scope: 'col'});
@@ -72,13 +73,13 @@ function lineScore() {
     };
 }
 
-// A letter for the eye, the word for who listens or points at it.
+// The cell shows a letter; screen readers and the tooltip get the word.
 function label(cell, text) {
     cell.setAttribute('aria-label', text);
     cell.title = text;
 }
 
-// Adds or takes away columns before the totals until there is one for each inning.
+// Adds or removes columns before the totals, until there is one per inning.
 function fit(rows, innings) {
     for (const row of rows) {
         while (row.cells.length < innings + 4) {
@@ -90,7 +91,7 @@ function fit(rows, innings) {
     }
 }
 
-// A table too wide for its place can be scrolled, with the keyboard too.
+// A table that is too wide can be scrolled, also by keyboard.
 function scrollable(scroller, name) {
     const wide = scroller.scrollWidth > scroller.clientWidth;
     for (const [attribute, value] of [['tabindex', 0], ['role', 'region'], ['aria-label', name]]) {
@@ -111,7 +112,7 @@ function sideRow(side, half) {
             put(name, pick(data[side].name));
             row.classList.toggle('board-at-bat', atBat);
             [...row.cells].slice(1, -3).forEach((cell, i) => {
-                put(cell, line[i] ?? (data.final && i < data.inning ? '×' : '')); // × for a half that was not needed
+                put(cell, line[i] ?? (data.final && i < data.inning ? '×' : '')); // × for a half inning that was not played
                 cell.classList.toggle('board-now', atBat && i === data.inning - 1);
             });
             for (const [total, cell] of totals) put(cell, data[side][total]);
@@ -119,7 +120,7 @@ function sideRow(side, half) {
     };
 }
 
-// Who is where, and how many of what.
+// The runners, the count, the batter and the pitcher.
 function situation() {
     const diamond = bases();
     const counts = [lamps('B', 'balls', 3), lamps('S', 'strikes', 2), lamps('O', 'outs', 3)];
@@ -139,13 +140,13 @@ function situation() {
     };
 }
 
-// Second base is up, first is to the right, home is where the batter stands.
+// Second base is at the top, first at the right, home at the bottom.
 function bases() {
-    const path = shape('path', {class: 'board-path', d: 'M60 88 L96 52 L60 16 L24 52 Z'});
-    const home = shape('path', {class: 'board-home', d: 'M52 80 H68 V88 L60 96 L52 88 Z'});
+    const path = svg('path', {class: 'board-path', d: 'M60 88 L96 52 L60 16 L24 52 Z'});
+    const home = svg('path', {class: 'board-home', d: 'M52 80 H68 V88 L60 96 L52 88 Z'});
     const places = [[96, 52], [60, 16], [24, 52]].map(([x, y]) =>
-        shape('rect', {class: 'board-base', x: x - 10, y: y - 10, width: 20, height: 20, transform: `rotate(45 ${x} ${y})`}));
-    const picture = shape('svg', {class: 'board-diamond', viewBox: '4 0 112 100', role: 'img'}, path, home, ...places);
+        svg('rect', {class: 'board-base', x: x - 10, y: y - 10, width: 20, height: 20, transform: `rotate(45 ${x} ${y})`}));
+    const picture = svg('svg', {class: 'board-diamond', viewBox: '4 0 112 100', role: 'img'}, path, home, ...places);
     return {
         element: picture,
         draw(data, {say}) {
@@ -157,14 +158,7 @@ function bases() {
     };
 }
 
-function shape(tag, attributes, ...children) {
-    const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children);
-    return node;
-}
-
-// A row of lamps is one picture to those who listen: "Balls: 2".
+// To a screen reader a row of lamps is one picture: "Balls: 2".
 function lamps(letter, what, most) {
     const all = Array.from({length: most}, () => element('span', {class: `board-lamp board-${what}`}));
     const row = element('p', {role: 'img'}, element('span', {class: 'board-letter'}, letter), all);
@@ -186,7 +180,7 @@ function person() {
     };
 }
 
-// The newest line is announced; those before it can be read again.
+// The newest line is announced by screen readers; the older ones stay below it.
 function commentary() {
     const newest = element('p', {class: 'board-newest', 'aria-live': 'polite'});
     const before = element('ol', {class: 'board-before'});
@@ -194,7 +188,7 @@ function commentary() {
     return {
         element: element('div', {class: 'board-commentary'}, newest, before),
         draw(data, {say, pick}) {
-            if (data !== BLANK && data !== told[0]) told.unshift(data); // else only the language is another
+            if (data !== BLANK && data !== told[0]) told.unshift(data); // the same play again: only the language has changed
             told.splice(LINES);
             put(newest, told.length ? pick(told[0].text) : say('scoreboard.waiting'));
             before.setAttribute('aria-label', say('scoreboard.before'));

@@ -1,8 +1,7 @@
-// A small picture of each technique, drawn as the wire strip draws it: server above, browser below, time to the right.
-
+// A small picture of each technique, in the style of the wire strip: server above, browser below, time to the right.
 import {svg} from './svg.js';
 
-// up: requests. down: events. empty: answers with nothing. held: from when to when. lost: what failed.
+// Times, as x in the picture. up: requests. down: events. empty: responses without events. held: [from, to]. lost: failures.
 const SHAPES = {
     polling: {up: [6, 36, 66, 96], down: [40, 99], empty: [10, 70]},
     long_polling: {up: [6, 33, 58, 91], down: [29, 54, 87], held: [[6, 29], [33, 54], [58, 87], [91, 110]]},
@@ -33,7 +32,7 @@ export function sketch(name) {
         ...every(shape.lost, (x) => [line('lost', x - 3, SERVER - 3, x + 3, SERVER + 3), line('lost', x - 3, SERVER + 3, x + 3, SERVER - 3)]));
 }
 
-// The desk's is a plot.
+// The desk's picture is a plot.
 function plotted(points) {
     return svg('svg', {class: 'sketch', viewBox: '0 0 110 46', 'aria-hidden': 'true'},
         line('rail', 0, SERVER - 6, 0, BROWSER + 3), line('rail', 0, BROWSER + 3, 110, BROWSER + 3), svg('path', {class: 'down', d: 'M' + points.join('L')}));

@@ -1,4 +1,4 @@
-// The two sources of a technique, side by side, as the server itself gives them.
+// A technique's two sources side by side, loaded from the server.
 import {element} from './element.js';
 
 const KEYWORDS = {
@@ -8,7 +8,7 @@ const KEYWORDS = {
         + 'Self static struct super trait true type unsafe use where while dyn',
 };
 
-// Comments, strings and words; what lies between them stays plain. Good enough to read by, not a parser.
+// Finds comments, strings and words; the rest stays plain. Good enough for reading; not a parser.
 const TOKEN = {
     js: /(?<comment>\/\/.*|\/\*[^]*?\*\/)|(?<string>'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`)|(?<word>[A-Za-z_$][\w$]*)/g,
     rust: /(?<comment>\/\/.*|\/\*[^]*?\*\/)|(?<string>b?"(?:\\[^]|[^"\\])*"|b?'(?:\\[^']+|\\'|[^'\\\n])')|(?<word>[A-Za-z_]\w*)/g,
@@ -40,7 +40,7 @@ async function load(code, url, language) {
     code.replaceChildren(...lines(await answer.text(), language));
 }
 
-// One element a line, so that the style sheet can number them without the numbers getting into what is copied.
+// One element per line: the style sheet numbers them, and the numbers are not copied with the text.
 function lines(text, language) {
     const all = [[]];
     for (const {kind, words} of tokens(text, language)) {

@@ -1,4 +1,4 @@
-// The page of one technique, named by <body data-technique="…">.
+// The page of one technique, named in <body data-technique="…">.
 import {element, page} from './page.js';
 import {milliseconds, seconds} from './language.js';
 import {connect} from './techniques.js';
@@ -14,14 +14,14 @@ const opened = page({
         connect(name, {topic, since, callback, tell, options: controls ?? {}, extra: controls?.extra()}),
 });
 
-// Polling alone has something to set: how often, whether it waits for its answer, and how slow the network is.
+// Only polling has settings: the interval, whether it waits for the response, and how slow the network is.
 function pollingControls() {
     const often = slider({min: 0.5, max: 10, step: 0.05, value: 5});
     const slow = slider({min: 0, max: 5, step: 0.25, value: 0});
     const impatient = element('input', {type: 'checkbox', id: 'impatient', change: () => { often.range(impatient.checked ? 0.05 : 0.5); }});
     const reconnect = async () => (await opened).reconnect();
-    slow.input.addEventListener('change', reconnect); // it is part of the address
-    often.input.addEventListener('change', reconnect); // the turn under way may be a long one
+    slow.input.addEventListener('change', reconnect); // the delay is part of the URL
+    often.input.addEventListener('change', reconnect); // the current interval may be a long one
     often.input.id = 'interval';
     slow.input.id = 'slow';
     return {
@@ -39,7 +39,7 @@ function pollingControls() {
 }
 
 function slider(attributes) {
-    const output = element('output', {'aria-live': 'off'}); // the slider says the same
+    const output = element('output', {'aria-live': 'off'}); // the slider already announces its value
     const input = element('input', {type: 'range', ...attributes, input: show});
     function show() {
         output.textContent = input.value < 1 ? milliseconds(input.value * 1000) : seconds(input.value * 1000);

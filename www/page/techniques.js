@@ -1,6 +1,6 @@
-// The techniques in the article's order, and on which port each of them connects.
-// blind: its script can't see that an answer has begun before there is something in it (Chromium's XMLHttpRequest tells
-// of the head only with the first byte of the body; a script element tells nothing at all).
+// The techniques in the article's order, and how a page connects to them.
+// blind: the script can't see that a response has begun before its body has data. (Chromium's XMLHttpRequest reports the
+// head only with the first byte of the body; a script element reports neither.)
 
 export const techniques = [
     {name: 'polling', path: '/polling', counts: ['empty', 'late']},
@@ -21,11 +21,10 @@ export function technique(name) {
 
 let asked;
 
-// Where this page came from, and the server's other port: to a browser that is a second origin,
-// with six connections of its own. A page that came by way of a proxy knows no other port; one that came by an IPv6
-// address may use no other, because its policy can't name one.
-// The desk, which only this machine can see, serves a page too: there `home` is where all others are, and `strained` the
-// port that it strains.
+// own: the origin of this page. other: the server's second port. To a browser that is another origin, with six more
+// connections. Behind a proxy, or at an IPv6 address (which a Content-Security-Policy can't name), other is own.
+// desk: the URL of the desk, only on the server's own machine. On the desk's page, home is the URL of the other pages,
+// and strained is the port that the page opens its WebSockets to.
 export async function origins() {
     asked ??= ask();
     const {ports = [], desk, comet} = await asked;
@@ -40,7 +39,7 @@ export async function origins() {
     };
 }
 
-// If it can't be had, it is asked for again the next time; until then the page knows its own port and no other.
+// After an error the next call asks again. Until then the page knows only its own port.
 async function ask() {
     const answer = await fetch('/ports').catch(() => null);
     if (answer?.ok) return answer.json();
@@ -59,15 +58,15 @@ export function address(origin, path, topic, since) {
     return url.href;
 }
 
-// The frame calls the page it is in, so it must stay on the page's own origin. All others take the second port:
-// the six connections of the first stay free for pages and for publishing.
+// The forever frame calls the page around it, so it needs the page's own origin. All others use the second port: the six
+// connections to the first stay free for pages and for publishing.
 export async function originOf(name) {
     const {own, other} = await origins();
     return technique(name).ownOrigin ? own : other;
 }
 
-// Starts one technique on one topic. The script is loaded only now: a technique's page loads its own and no other.
-// (If the server can't be reached for it, that is told as the script would tell it.)
+// Starts one technique on one topic. It imports the script only now, so that a technique's page loads just its own.
+// If the import fails, it reports 'lost', as the script would.
 export async function connect(name, {topic, since, callback, tell, options = {}, extra = {}, origin = originOf(name)}) {
     const {path, call} = technique(name);
     let url, script;

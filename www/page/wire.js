@@ -1,16 +1,16 @@
-// The wire strip: what each connection does, as it does it. wire_record.js keeps the record, wire_picture.js draws it,
-// this file says it in words and numbers. A technique's script feeds it by tell(what, detail).
+// The wire strip: shows what each connection does, live. wire_record.js keeps the record, wire_picture.js draws it, and
+// this file shows it in words and numbers. A technique's script reports to it through tell(what, detail).
 import {element} from './element.js';
 import {bytes, milliseconds, number, say, seconds} from './language.js';
 import {reason} from './reasons.js';
 import {picture} from './wire_picture.js';
 import {closed, delivered, heard, KEPT, newLane, posted, weigh} from './wire_record.js';
 
-const STALLED = 6_000; // ms without an answer after which the page says what may be wrong
-const STALLED_BLIND = 30_000; // the same where an answer may be held for 25 s before we see any of it
+const STALLED = 6_000; // ms without a response until the page suggests a cause
+const STALLED_BLIND = 30_000; // the same for a blind script: its response may be held for 25 s
 
-// topics: a lane each. path: what is asked for, to weigh a request. interval(): ms between questions, if it asks by the clock.
-// protocol, blind: as in wire_record.js.
+// topics: one lane each. path: the requested path, which counts in a request's size. interval(): ms between requests, for
+// polling. protocol, blind: see wire_record.js.
 export function wireStrip({topics, path, protocol, interval = null, counts = [], blind}) {
     const lanes = topics.map((topic) => newLane(topic, path, {protocol, blind}));
     const strip = {lanes, weight: {up: 0, down: 0}, hidden: [], interval, paused: false};
@@ -47,7 +47,7 @@ function panel(strip, counts) {
         note, alert);
 }
 
-// Every count: its name, what it is called, whether only some pages have it, and its value.
+// The counts: name, label, whether only some pages show it, and the element for its value.
 function COUNTS() {
     return [
         {name: 'requests', term: element('dt', {'data-say': 'wire.requests'})},
@@ -95,10 +95,10 @@ function showNow(strip, list, alert) {
     announce(strip, alert);
 }
 
-// What the connection is doing right now.
+// What the connection is doing now.
 function words(lane, {interval}) {
     const time = Date.now() - lane.changed;
-    const stalled = time > (lane.blind ? STALLED_BLIND : STALLED) && lane.protocol !== 'websocket'; // which is none of the six
+    const stalled = time > (lane.blind ? STALLED_BLIND : STALLED) && lane.protocol !== 'websocket'; // a WebSocket is none of the six
     if (lane.why && lane.state !== 'closed') return say(lane.why.includes('reload') ? 'wire.now.over' : 'wire.now.lost', {why: reason(lane.why)});
     if (lane.state === 'asked' && lane.flying > 1) return say('wire.now.flying', {n: number(lane.flying)});
     if (lane.state === 'asked' && stalled) return say('wire.now.stalled', {time: seconds(time)});
@@ -110,7 +110,7 @@ function words(lane, {interval}) {
     return say('wire.now.closed');
 }
 
-// To a screen reader only losing and finding the server again is news, not every second that passes.
+// Announces a lost and a restored connection to screen readers, and nothing else.
 function announce(strip, alert) {
     const lost = strip.lanes.some(({why}) => why);
     if (lost === Boolean(alert.dataset.lost)) return;
@@ -119,7 +119,7 @@ function announce(strip, alert) {
     alert.replaceChildren(words);
 }
 
-// A hidden tab gets its timers about once a second, later once a minute: what came late then came late for that.
+// Timers of a hidden tab run about once a second, later once a minute. The note explains the delays of that time.
 function watchHidden(strip, note) {
     document.addEventListener('visibilitychange', () => {
         if (document.hidden) return void strip.hidden.push({from: Date.now(), to: Infinity});
@@ -132,7 +132,7 @@ function watchHidden(strip, note) {
     document.addEventListener('language', () => note.replaceChildren());
 }
 
-// What there is to see in every picture; the rest is named once it has been seen.
+// The legend. An entry that is hidden at first appears when its kind does.
 function legend() {
     return element('ul', {class: 'legend'},
         element('li', {'data-kind': 'ask', 'data-say': 'wire.key.ask'}),

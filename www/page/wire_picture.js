@@ -1,10 +1,10 @@
-// Draws the wire as books draw it: the server's line above, the browser's line below, time running to the right.
-// A request goes up, an event comes down, and while a request is held the server's line is thick: there a thread sleeps.
+// Draws the wire the way textbooks do: the server's line above, the browser's line below, time running to the right.
+// A request goes up, an event comes down. While a request is held the server's line is thick: a thread sleeps there.
 import {element} from './element.js';
 import {say, seconds} from './language.js';
 
-const LANE = 108; // px a lane is high
-const TOP = 36, BOTTOM = 84; // where in it the server's and the browser's lines run
+const LANE = 108; // px, height of a lane
+const TOP = 36, BOTTOM = 84; // px, the server's and the browser's line in a lane
 const AXIS = 22;
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -15,7 +15,7 @@ export function picture(strip) {
     const frame = (now) => {
         requestAnimationFrame(frame);
         if (strip.paused) return;
-        if (now - last < (still.matches ? 1000 : 33)) return; // 30 pictures a second are smooth enough, 1 is still
+        if (now - last < (still.matches ? 1000 : 33)) return; // 30 frames a second, or 1 with reduced motion
         if (now - (colours.at ?? -Infinity) > 500) colours = {...read(canvas), at: now};
         last = now;
         draw(canvas, strip, colours);
@@ -24,7 +24,7 @@ export function picture(strip) {
     return canvas;
 }
 
-// The colours are the style sheet's, read again now and then: the reader may switch to dark while we draw.
+// Reads the colours from the style sheet. Repeated now and then, as the reader may switch to dark.
 function read(canvas) {
     const style = getComputedStyle(canvas);
     const names = ['text', 'muted', 'line', 'accent', 'down', 'lost', 'surface'];
@@ -48,7 +48,7 @@ function draw(canvas, strip, colours) {
     });
 }
 
-// A canvas has its own pixels: as many as the screen has, or its lines blur.
+// Gives the canvas as many pixels as the screen has; otherwise its lines blur.
 function sharpPen(canvas) {
     const {width, height} = canvas.getBoundingClientRect();
     const scale = devicePixelRatio;
@@ -71,8 +71,8 @@ function drawLane(view, lane) {
     label(view, say('wire.browser'), 0, BOTTOM + 13, colours.muted);
 }
 
-// Requests under way, on the server's line: thick and solid where an answer has begun and is held,
-// an outline where none has; higher with more of them at once.
+// Draws the requests under way on the server's line: solid if a response has begun, an outline if not. The more
+// requests, the higher the bar.
 function under({pen, colours, x, first}, {at, flying, open}, until) {
     if (!flying || until < first) return;
     const left = Math.max(x(at), -5), height = Math.min(5 + flying, 14);
@@ -85,7 +85,7 @@ function under({pen, colours, x, first}, {at, flying, open}, until) {
     pen.globalAlpha = 1;
 }
 
-// What goes up is drawn a little to the right: an answer and the next request come at the same moment.
+// Upward arrows are shifted 3 px to the right, because a response and the next request come at the same moment.
 const MARK = {
     ask: (view, x) => arrow(view, x + 3, BOTTOM, TOP + 5, view.colours.accent),
     sent: (view, x) => arrow(view, x + 3, BOTTOM, TOP + 5, view.colours.accent, [3, 2]),
@@ -130,7 +130,7 @@ function stroke({pen}, points, colour, dash = [], width = 1) {
 
 function label({pen, colours}, words, x, y, colour) {
     pen.lineWidth = 4;
-    pen.strokeStyle = colours.surface; // a halo, so that words stay readable where marks pass under them
+    pen.strokeStyle = colours.surface; // a halo keeps the words readable over marks
     pen.strokeText(words, x, y);
     pen.fillStyle = colour;
     pen.fillText(words, x, y);

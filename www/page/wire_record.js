@@ -1,23 +1,23 @@
-// The record of the wire: what the scripts tell, kept a lane a topic, and counted.
+// The record of the wire: keeps and counts the scripts' reports, with one lane per topic.
 
-export const KEPT = 40_000; // ms of record, a little more than the picture shows
-const HANDSHAKE = 160; // what Upgrade and Sec-WebSocket-* add to a request's head
+export const KEPT = 40_000; // ms of record, slightly more than the picture shows
+const HANDSHAKE = 160; // bytes that Upgrade and Sec-WebSocket-* add to a request's head
 
-// blind: the script can't see that its answer has begun.
+// blind: the script can't see that its response has begun.
 export function newLane(topic, path, {protocol = 'http', blind = false}) {
     return {
         topic, protocol, blind,
-        line: `${path}?topic=${topic}&since=1234567890123456`.length - '/weigh'.length, // by how much a question is longer than the weighed request
-        seen: new Set(), // kinds of marks so far, for the legend
-        marks: [], levels: [], // what to draw: moments, and how many requests are under way from when on
-        flying: 0, open: 0, // requests under way, and those of them whose answer has begun
+        line: `${path}?topic=${topic}&since=1234567890123456`.length - '/weigh'.length, // bytes by which a request is longer than the weighed one
+        seen: new Set(), // the kinds of marks so far, for the legend
+        marks: [], levels: [], // to draw: single moments, and the number of requests under way since each change
+        flying: 0, open: 0, // requests under way, and how many of them have a response that has begun
         requests: 0, deliveries: 0, empty: 0, ended: 0, late: 0, up: 0, down: 0, delays: [],
         state: 'idle', changed: Date.now(), asked: 0, began: Date.now(), turn: null,
-        why: '', // why it was lost, until an answer begins again
+        why: '', // the reason for a lost connection, until a response begins again
     };
 }
 
-// What a request and an answer weigh before their bodies: the one as the server saw it, the other as far as a page may see it.
+// The bytes of a request's and a response's head: the first as the server counted it, the second as far as a page can see it.
 export async function weigh() {
     const answer = await fetch('/weigh').catch(() => null);
     if (!answer?.ok) return {up: 500, down: 200};
@@ -26,11 +26,11 @@ export async function weigh() {
     return {up: (await answer.json()).bytes, down};
 }
 
-// A WebSocket frame's head: 2 bytes, or 4, or 10, by the length of what it carries; from a browser 4 more, the mask.
+// The head of a WebSocket frame: 2, 4 or 10 bytes, depending on the payload. A browser's frames have 4 more, the mask.
 const frameHead = (size) => (size < 126 ? 2 : size < 65536 ? 4 : 10);
 const MASK = 4;
 
-// What to do with each word of tell(what, detail).
+// A handler for each `what` of tell(what, detail).
 const HEARD = {
     transport(lane, strip, {protocol = 'http', blind = false}) {
         Object.assign(lane, {protocol, blind});
@@ -39,7 +39,7 @@ const HEARD = {
         lane.requests++;
         lane.flying++;
         if (lane.flying > 1) lane.seen.add('under');
-        if (lane.blind) lane.open = lane.flying; // as far as anybody here can see
+        if (lane.blind) lane.open = lane.flying; // the best guess for a blind script
         lane.asked = Date.now();
         lane.up += weight.up + lane.line + (lane.protocol === 'websocket' ? HANDSHAKE : 0);
         mark(lane, 'ask');
@@ -56,14 +56,14 @@ const HEARD = {
         turn(lane).bytes += size;
     },
     done(lane, {interval, weight}) {
-        if (lane.protocol === 'websocket') return HEARD.ended(lane); // it was no answer
+        if (lane.protocol === 'websocket') return HEARD.ended(lane); // it had no response
         turn(lane).done++;
-        if (lane.state === 'asked') lane.down += weight.down; // its head was never seen
+        if (lane.state === 'asked') lane.down += weight.down; // the script never saw its head
         lane.why = '';
         landed(lane);
         enter(lane, lane.flying ? 'asked' : interval ? 'waiting' : 'ended');
     },
-    // A stream's answer, complete: what it told, it told long before.
+    // A stream's response has ended. Its events came before.
     ended(lane) {
         lane.ended++;
         lane.why = '';
@@ -96,7 +96,7 @@ export function delivered(lane, message) {
     mark(lane, message.gap ? 'lost' : 'event');
     if (message.gap) return;
     lane.deliveries++;
-    if (message.at >= lane.began) delayed(lane, Date.now() - message.at); // what had happened before has no delay to speak of
+    if (message.at >= lane.began) delayed(lane, Date.now() - message.at); // an event from before the page has no meaningful delay
 }
 
 function delayed(lane, delay) {
@@ -104,7 +104,7 @@ function delayed(lane, delay) {
     if (lane.delays.length > 200) lane.delays.shift();
 }
 
-// A chat line that went by a POST of its own.
+// A chat line that went by POST.
 export function posted(lane, {weight}, size) {
     lane.up += weight.up + size;
     lane.down += weight.down;
@@ -125,7 +125,7 @@ function enter(lane, state) {
     if (state !== lane.state) lane.changed = Date.now();
     lane.state = state;
     lane.levels.push({at: Date.now(), flying: lane.flying, open: lane.open});
-    // The last level from before what is kept says how things stood at its edge.
+    // Keep one level from before the record: it holds at the edge.
     while (lane.levels[1]?.at < Date.now() - KEPT) lane.levels.shift();
 }
 
@@ -135,8 +135,8 @@ function mark(lane, kind) {
     while (lane.marks[0].at < Date.now() - KEPT) lane.marks.shift();
 }
 
-// One turn of the browser brings bytes, events and the end of an answer in whatever order the script tells them:
-// only when it is over is it plain whether the answer brought nothing, or the bytes were a heartbeat.
+// A script may report the bytes, the events and the end of a response in any order, within one turn of the event loop.
+// After the turn it is clear whether the response was empty, or the bytes were a heartbeat.
 function turn(lane) {
     if (lane.turn) return lane.turn;
     queueMicrotask(() => settle(lane));

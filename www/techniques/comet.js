@@ -1,24 +1,25 @@
-// Comet: one object of the WebSocket's own shape, over whichever transport works
-// here. As Socket.IO did, it takes the first that works from a list. When one
-// fails or stays silent it goes on to the next, from the last id it saw, so that
-// no event is lost or comes twice; and it tells what it tried, and why.
+// Comet: one object with the interface of a WebSocket, over any transport that
+// works. Like Socket.IO, it takes the first of a list that works. When a transport
+// fails or stays silent, it takes the next, starting after the last id it saw. So
+// no event is lost or repeated. It reports what it tried, and why.
 //
 //   const comet = new Comet('http://localhost:8080/?topic=chat&since=-20');
 //   comet.onopen = () => comet.send('{"nick":"me","text":"hello"}');
 //   comet.onmessage = (e) => JSON.parse(e.data);  // {id, topic, at, data} or {gap, next}
 //   comet.onchoice = (e) => [e.transport, e.state, e.why];  // trying, chosen, failed
-//   comet.onerror = (e) => e.message;             // none works, or a text was refused
-//   comet.onclose = () => {};                     // after close(), and only then
+//   comet.onerror = (e) => e.message;             // no transport works, or a text was refused
+//   comet.onclose = () => {};                     // only after close()
 //
-// The URL is the server's, not a transport's. Without `since`, it begins with
-// what comes now; with `since=-20`, with the last 20. Where that is, it asks
-// first, to have an id from the first moment on. As with a WebSocket, send throws before it is open. Not as
-// with a WebSocket, a lost connection isn't the end: it is CONNECTING again, and
-// `onopen` comes again.
+// The URL is the server's, not a transport's. Without `since` it starts with new
+// events; with `since=-20`, with the last 20. It first asks the server for the id
+// to start from, so that it has one before any transport opens. Like a WebSocket,
+// send throws until it is open. Unlike a WebSocket, it reconnects: a lost
+// connection is CONNECTING again, and `onopen` is called again.
 //
-// Options: `transports`, another list (it may have 'event-source'); `silence`,
-// the ms a transport has to show a sign of life; `paths`, {NAME: path} of those
-// that aren't at their usual place; `tell`, which hears what the scripts tell.
+// Options: `transports`, another list (it may include 'event-source'); `silence`,
+// the ms within which a transport must show that it works; `paths`, {NAME: path}
+// of the transports that have another path; `tell`, a callback that gets all
+// reports of the transports' scripts.
 
 import {eventSource} from './event_source.js';
 import {foreverFrame} from './forever_frame.js';
@@ -34,9 +35,10 @@ export const TRANSPORTS = [
     'jsonp-polling', 'long-polling', 'polling',
 ];
 
-// needs: what not every browser has. sign: what shows that it works. For most
-// that is bytes, a heartbeat or an answer: the head alone may come from a proxy
-// that keeps back the rest. Of the first two, a script sees no heartbeats.
+// needs: the object that the browser must have. sign: the report that shows that
+// the transport works. For most it is 'bytes', of a heartbeat or a response: the
+// head alone may come from a proxy that buffers the body. The first two show no
+// heartbeats to a script, so 'open' has to do.
 const TECHNIQUES = {
     'websocket': {start: webSocket, needs: 'WebSocket', sign: 'open'},
     'event-source': {start: eventSource, needs: 'EventSource', sign: 'open'},
@@ -54,23 +56,23 @@ function webSocket(url, callback, tell) {
     return {close: () => socket.stop(), send: (data) => socket.send(data)};
 }
 
-const HEARTBEAT = 45_000; // ms without any byte, heartbeats included: then it is lost
+const HEARTBEAT = 45_000; // ms without a byte, heartbeats included, until it counts as lost
 const STATES = {CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3};
 const {CONNECTING, OPEN, CLOSING, CLOSED} = STATES;
 
 export class Comet extends EventTarget {
     readyState = CONNECTING;
-    transport = null; // the name of the one in use, or being tried
+    transport = null; // the name of the transport in use or being tried
 
     #options;
-    #url; // with the last id seen as its `since`
-    #place = 0; // of the transport in the list
-    #link = null; // what its script gave: {close, send?}
+    #url; // its `since` is the last id seen
+    #place = 0; // index of the transport in the list
+    #link = null; // the connection from the transport's script: {close, send?}
     #openedAt = 0;
-    #brought = false; // has it brought a message since it opened?
-    #rounds = 0; // how often the whole list has failed
+    #brought = false; // true if a message has arrived since it opened
+    #rounds = 0; // how many times in a row the whole list has failed
     #timer;
-    #posts = Promise.resolve(); // one after the other, in order
+    #posts = Promise.resolve(); // the POSTs, one at a time and in order
 
     constructor(url, options = {}) {
         super();
@@ -82,10 +84,10 @@ export class Comet extends EventTarget {
             this[`on${name}`] = null;
             this.addEventListener(name, (e) => this[`on${name}`]?.(e));
         }
-        queueMicrotask(() => this.#begin()); // by then the caller has set its handlers
+        queueMicrotask(() => this.#begin()); // after the caller has set its handlers
     }
 
-    // By POST, it also gives a promise, for a caller who wants to know if it was taken.
+    // Returns a promise if the text goes by POST, so that the caller can see whether the server took it.
     send(data) {
         if (this.readyState === CONNECTING) throw new DOMException('not open', 'InvalidStateError');
         if (this.readyState !== OPEN || this.#link.send?.(data)) return undefined;
@@ -104,7 +106,7 @@ export class Comet extends EventTarget {
         });
     }
 
-    // The choice: each of the list in turn, until one gives its sign.
+    // Choosing: try each of the list in turn, until one gives its sign.
 
     async #begin() {
         const since = this.#url.searchParams.get('since');
@@ -112,8 +114,8 @@ export class Comet extends EventTarget {
         this.#try(0);
     }
 
-    // A connection may be lost before it has brought an id to come back with. (If
-    // there is no answer: the transports are about to find out why.)
+    // A connection may be lost before its first event. Then this id is the cursor to
+    // reconnect with. An error here is ignored: the transports will report it.
     async #askForId() {
         const url = new URL((this.#options.paths.polling ?? 'polling') + this.#url.search, this.#url);
         try {
@@ -141,7 +143,7 @@ export class Comet extends EventTarget {
         if (this.readyState > OPEN) return;
         if (needs && !window[needs]) throw new Error(`this browser has no ${needs}`);
         const foreign = this.#url.origin !== location.origin;
-        if (ownOrigin && foreign) throw new Error('the server is not the page’s own origin');
+        if (ownOrigin && foreign) throw new Error('the server is on another origin');
         const path = this.#options.paths[this.transport] ?? this.transport;
         const url = new URL(path + this.#url.search, this.#url).href;
         const tell = (what, detail) => this.#heard(what, detail);
@@ -155,7 +157,7 @@ export class Comet extends EventTarget {
         const {sign} = TECHNIQUES[this.transport];
         if (what === sign) this.#alive(sign);
         if (what === 'lost') this.#lost(detail);
-        if (what === 'done' && sign === 'open') this.#lost('the server ended it');
+        if (what === 'done' && sign === 'open') this.#lost('the server ended the stream');
         if (what === 'refused') this.#error(detail);
     }
 
@@ -170,8 +172,8 @@ export class Comet extends EventTarget {
         if (this.readyState === OPEN) this.dispatchEvent(new Event('open'));
     }
 
-    // One that has worked is tried again before any other. One that opened, only
-    // to be lost before it brought anything, hasn't.
+    // A transport that has worked is retried before the others. It has worked if it
+    // brought a message, or stayed open for longer than `silence`.
     #lost(why) {
         if (this.readyState > OPEN) return;
         const held = Date.now() - this.#openedAt > this.#options.silence;
@@ -181,7 +183,7 @@ export class Comet extends EventTarget {
         this.#rounds = 0;
         this.readyState = CONNECTING;
         this.#timer = setTimeout(() => this.#try(this.#place), 1000);
-        this.#choice('failed', `${why}; once more in a second`);
+        this.#choice('failed', `${why}; retrying in a second`);
     }
 
     #fail(why) {
@@ -191,12 +193,12 @@ export class Comet extends EventTarget {
         this.#try(this.#place + 1);
     }
 
-    // None works: a rest, longer each time, and by chance, so that the clients of
-    // a server that was away don't all come back at once.
+    // None works: wait, longer each time and with jitter, so that the clients of a
+    // restarted server don't all reconnect at once.
     #rest() {
         const ms = Math.min(1000 * 2 ** this.#rounds++, 30_000) * (0.5 + Math.random() / 2);
         this.#timer = setTimeout(() => this.#begin(), ms);
-        this.#error(`no transport works; once more in ${(ms / 1000).toFixed(1)} s`);
+        this.#error(`no transport works; starting over in ${(ms / 1000).toFixed(1)} s`);
     }
 
     #watch(ms) {
@@ -205,7 +207,7 @@ export class Comet extends EventTarget {
     }
 
     #silent(ms) {
-        this.#openedAt += ms; // the silence doesn't count as having worked
+        this.#openedAt += ms; // the silence doesn't count as time that it worked
         this.#heard('lost', `silent for ${ms / 1000} s`);
     }
 
@@ -215,7 +217,7 @@ export class Comet extends EventTarget {
         this.#link = null;
     }
 
-    // What goes up and down.
+    // Messages in both directions.
 
     #message(message) {
         const id = message.gap ? message.next : message.id;

@@ -1,5 +1,5 @@
-// The page of comet.js: which transports it may take, which of them are broken on
-// purpose, and what it tried.
+// The page of comet.js: the allowed transports, the ones broken on purpose, and a
+// log of what Comet tried.
 import {Comet, TRANSPORTS} from './comet.js';
 import {clock} from '../page/language.js';
 import {element, page} from '../page/page.js';
@@ -7,15 +7,15 @@ import {reason} from '../page/reasons.js';
 import {techniques} from '../page/techniques.js';
 
 const TOPICS = ['baseball', 'chat'];
-// EventSource wasn't on Socket.IO's list: it waits to be ticked.
+// EventSource wasn't on Socket.IO's list, so its box starts unticked.
 const NAMES = [TRANSPORTS[0], 'event-source', ...TRANSPORTS.slice(1)];
-const KEPT = 200; // lines of the log
+const KEPT = 200; // lines in the log
 
 const rows = NAMES.map(row);
 const log = element('ol');
-const frame = element('div',
+const box = element('div',
     {id: 'choice-log', class: 'log', role: 'log', tabindex: 0, 'data-say-label': 'comet.log'}, log);
-const tried = []; // what the log shows: {at, topic, transport, state, why}
+const tried = []; // the log's entries: {at, topic, transport, state, why}
 document.addEventListener('language', sayAgain);
 
 const opened = page({
@@ -31,7 +31,7 @@ const opened = page({
     }],
 });
 
-// One Comet a topic. All that a reader of comet.js has to know to use it is here.
+// One Comet per topic. These lines are all it takes to use comet.js.
 function connect(topic, callback, tell, since) {
     const options = {transports: used(), paths: broken(), tell};
     const comet = new Comet(`/?topic=${topic}&since=${since}`, options);
@@ -46,7 +46,7 @@ function connect(topic, callback, tell, since) {
     };
 }
 
-// What the server says against it is passed on; if it can't be asked, there are no words.
+// Passes on the server's reason for a refusal. The message is empty if the server can't be reached.
 async function send(comet, data) {
     try {
         await comet.send(data);
@@ -62,13 +62,13 @@ function choice(topic, {transport, state, why}, tell) {
     tell('transport', techniques.find(({path}) => path === `/${transport}`));
 }
 
-// What the reader may set.
+// The reader's settings.
 
 function used() {
     return rows.filter(({use}) => use.checked).map(({name}) => name);
 }
 
-// A broken one is looked for where the server has nothing: it fails for real.
+// A broken transport gets a path that doesn't exist, so that it really fails.
 function broken() {
     return Object.fromEntries(rows.filter(({breaks}) => breaks.checked).map(({name}) => [name, 'broken']));
 }
@@ -82,7 +82,7 @@ function panel() {
     return element('section', {class: 'panel choice'},
         element('h2', {'data-say': 'comet.choice'}),
         element('div', {}, table(), button()),
-        element('div', {}, element('h3', {'data-say': 'comet.log'}), frame),
+        element('div', {}, element('h3', {'data-say': 'comet.log'}), box),
         element('p', {class: 'note', 'data-say': 'comet.note'}));
 }
 
@@ -101,7 +101,7 @@ function table() {
         element('tbody', {}, rows.map((one) => one.element)));
 }
 
-// One transport: may it be used, is it broken, and how it went, for each topic.
+// One transport: whether it is allowed, whether it is broken, and its state for each topic.
 function row(name) {
     const use = checkbox('use', name, TRANSPORTS.includes(name));
     const breaks = checkbox('break', name, false);
@@ -115,7 +115,7 @@ function row(name) {
         tr.classList.toggle('chosen', chosen);
         tr.classList.toggle('unused', !use.checked);
     };
-    // When another has its turn, that this one failed stays written.
+    // 'failed' stays visible while other transports are tried.
     const show = (topic, state) => {
         if (state || states.get(topic).dataset.state !== 'failed') put(topic, state ?? '');
     };
@@ -128,7 +128,7 @@ function cell(input) {
     return element('td', {}, element('label', {class: 'check'}, input));
 }
 
-// Its label is made of the heads of its column and its row.
+// Its label is its column's and its row's heading.
 function checkbox(what, name, checked) {
     const labels = {id: `${what}-${name}`, 'aria-labelledby': `${what} ${name}`};
     return element('input', {type: 'checkbox', ...labels, checked, change: reconnect});
@@ -138,20 +138,20 @@ function checkbox(what, name, checked) {
 
 function write(entry) {
     tried.push({at: new Date(), ...entry});
-    const atEnd = frame.scrollHeight - frame.scrollTop - frame.clientHeight < 30;
+    const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 30;
     log.append(line(tried.at(-1)));
     if (tried.length > KEPT) {
         tried.shift();
         log.firstElementChild.remove();
     }
-    if (atEnd) frame.scrollTop = frame.scrollHeight;
+    if (atEnd) box.scrollTop = box.scrollHeight;
 }
 
-// In another language. That is no news to a screen reader.
+// Redraws the log in the new language. A screen reader shouldn't read it all out again.
 function sayAgain() {
-    frame.setAttribute('aria-live', 'off');
+    box.setAttribute('aria-live', 'off');
     log.replaceChildren(...tried.map(line));
-    setTimeout(() => frame.removeAttribute('aria-live'), 1000);
+    setTimeout(() => box.removeAttribute('aria-live'), 1000);
 }
 
 function line({at, topic, transport, state, why}) {

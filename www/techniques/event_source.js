@@ -1,10 +1,10 @@
-// EventSource: what HTML5 made of streaming. The browser itself reads the lines,
-// keeps the last id, and asks again when the stream ends.
+// EventSource: streaming as HTML5 standardized it. The browser parses the lines,
+// keeps the last id, and reconnects when the stream ends.
 //
-// It isn't in the article, and it is xhr_streaming.js in a few lines. Two things
-// are left to us. When the answer has another status than 200 the browser gives
-// up for good (readyState CLOSED): then we begin anew, from the last id on. And
-// the server's notice of a gap is an event of another name.
+// The article doesn't have it. It is xhr_streaming.js in a few lines. Two things
+// are left to the script. After any status but 200 the browser gives up for good
+// (readyState CLOSED); the script then starts a new EventSource after the last id.
+// And the server reports a gap as an event of type `gap`.
 
 export function eventSource(url, callback, tell = () => {}) {
     const address = new URL(url, location.href);
@@ -31,7 +31,7 @@ export function eventSource(url, callback, tell = () => {}) {
         const gaveUp = source.readyState === EventSource.CLOSED;
         if (gaveUp) setTimeout(connect, 1000);
         tell('lost', gaveUp ? 'the browser gave up' : 'the stream ended or broke');
-        if (!gaveUp) tell('ask'); // as the browser does, with Last-Event-ID
+        if (!gaveUp) tell('ask'); // the browser reconnects, with Last-Event-ID
     }
 
     connect();

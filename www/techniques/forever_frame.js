@@ -1,25 +1,27 @@
-// Forever frame: a hidden frame whose document doesn't end. Each event is a
-// <script> in it that calls us.
+// Forever frame: a hidden iframe whose document doesn't end. Each event is a
+// <script> in it that calls a function of this page.
 //
-// The article says: where XMLHttpRequest won't do, take an iframe. The browser
-// runs each script as soon as it is there: nothing comes cut, there is nothing
-// to parse, and the document doesn't grow, as each script removes itself. The
-// price: the frame must be on our own origin, as it calls `parent`, no status is
-// seen, and Chromium keeps the source of every script that it has run. A `limit`
-// would not change that (`comet lab growth` has tried), so we ask for none.
-// When the document ends, the frame has `load`ed: then we ask for the next, from
-// the last id on. If it never called us, it was no stream but an error. And if
-// it was cut off, the browser says nothing at all: we miss its heartbeat.
+// The article recommends it where XMLHttpRequest can't stream. The browser runs
+// each script as soon as it has arrived: no event comes in pieces, nothing needs
+// parsing, and the document doesn't grow, because each script removes itself. The
+// price: the frame must be on the page's origin, because it calls `parent`. The
+// page sees no status. And Chromium keeps the source of every script it has run; a
+// `limit` doesn't change that (`comet lab growth` measured it), so this script
+// sets none.
 //
-// A document that loads holds back the `load` event of the page around it, so
-// the first frame waits for that.
+// `load` on the frame means that its document has ended. The next request then
+// starts after the last id. A frame that ended without a call was an error. When
+// the connection is cut the browser reports nothing; the missing heartbeat does.
+//
+// A loading frame delays the `load` event of the page, so the first request waits
+// for that event.
 
 let count = 0;
 
 export function foreverFrame(url, callback, tell = () => {}) {
     const frame = document.createElement('iframe');
     const address = new URL(url, location.href);
-    const name = `foreverFrame${++count}`; // the frame calls `parent.NAME.receive(…)`
+    const name = `foreverFrame${++count}`; // the scripts call `parent.NAME.receive(…)`
     let alive;
     let timer;
 
@@ -56,7 +58,7 @@ export function foreverFrame(url, callback, tell = () => {}) {
 
     function ended() {
         if (alive) again('ended');
-        else again('lost', 'the frame called nobody');
+        else again('lost', 'the frame made no call');
     }
 
     function watch() {
@@ -66,7 +68,7 @@ export function foreverFrame(url, callback, tell = () => {}) {
 
     function again(what, why) {
         clearTimeout(timer);
-        frame.remove(); // or its next address would be one more for the Back button
+        frame.remove(); // reusing it would add an entry to the history (Back button)
         setTimeout(ask, what === 'lost' ? 1000 : 0);
         tell(what, why);
     }

@@ -1,15 +1,16 @@
-// JSONP polling: long polling, but the answer is a <script> that calls us.
+// JSONP polling: long polling in which the response is a <script> that calls a
+// function of this page.
 //
-// A script may come from anywhere, so this crossed origins before there was
-// CORS, and so it came to be on Socket.IO's list. The price: we run whatever
-// that server sends; we see neither status nor head, only that a script failed;
-// and there is no way to abort it. Each question names a function of its own,
-// deleted with its answer. After 45 s without one the question is lost, and the
-// script, should it still come, has been moved to another document, where it
-// won't run.
+// A script may come from any origin. So JSONP worked across origins before CORS
+// existed, and Socket.IO listed it. The price: the page runs whatever the server
+// sends, sees neither status nor headers, only that a script failed, and can't
+// abort a request. Each request names its own callback function, which is deleted
+// after the response. After 45 s without a response the request counts as lost.
+// The script element then moves to another document, where it won't run even if
+// it still arrives.
 //
-// A script that loads holds back the `load` event of the page, so the first
-// waits for that.
+// A loading script delays the `load` event of the page, so the first request
+// waits for that event.
 
 let count = 0;
 
@@ -26,7 +27,7 @@ export function jsonpPolling(url, callback, tell = () => {}) {
         script = document.createElement('script');
         script.src = address;
         script.onerror = () => lost('the script failed');
-        script.onload = () => lost('the script called nobody');
+        script.onload = () => lost('the script made no call');
         timer = setTimeout(lost, 45_000, 'no answer');
         document.head.append(script);
         tell('ask');
@@ -42,8 +43,8 @@ export function jsonpPolling(url, callback, tell = () => {}) {
 
     function update({events, next, gap}) {
         address.searchParams.set('since', next);
-        address.searchParams.set('wait', 25); // seconds; our own timeout is longer
-        // Events are missing up to the first of these.
+        address.searchParams.set('wait', 25); // seconds; our timer is longer
+        // After a gap, events are missing up to the first one here.
         if (gap) callback({gap, next: events.length ? events[0].id - 1 : next});
         events.forEach((event) => callback(event));
     }

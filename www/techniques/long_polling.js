@@ -1,12 +1,11 @@
-// Long polling: ask, and the server answers when there is something new. Then
-// ask again, from there on.
+// Long polling: send a request that the server answers when it has news. Then
+// send the next one.
 //
-// The article's sample asks first with POST and ever after with GET, and
-// doesn't say why; it asks again at once even if the answer was an error; and
-// what happens between two questions is lost. Here each question is a GET with
-// a cursor, `since`, so that nothing falls between two of them, and after a
-// lost one it waits a second. The first question isn't held (`wait=0`): it
-// brings the cursor for the others.
+// The article's sample sends POST first and GET after that, without a reason. It
+// asks again at once even after an error, and loses the events between two
+// requests. Here every request is a GET with a cursor, `since`, so no event is
+// lost, and after an error the script waits a second. The first request has
+// `wait=0`: the server answers at once, and the response brings the first cursor.
 
 export function longPoll(url, callback, tell = () => {}) {
     const xhr = new XMLHttpRequest();
@@ -40,8 +39,8 @@ export function longPoll(url, callback, tell = () => {}) {
 
     function update({events, next, gap}) {
         address.searchParams.set('since', next);
-        address.searchParams.set('wait', 25); // seconds; our own timeout is longer
-        // Events are missing up to the first of these.
+        address.searchParams.set('wait', 25); // seconds; xhr.timeout is longer
+        // After a gap, events are missing up to the first one here.
         if (gap) callback({gap, next: events.length ? events[0].id - 1 : next});
         events.forEach((event) => callback(event));
     }

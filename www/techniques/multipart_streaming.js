@@ -1,15 +1,14 @@
-// Multipart streaming: XHR streaming, but each event is a part of its own in an
-// answer of the type multipart/x-mixed-replace, as attachments are in a mail.
+// Multipart streaming: XHR streaming, but each event is one part of a response of
+// type multipart/x-mixed-replace, like an attachment in an e-mail.
 //
-// Socket.IO had it on its list for Firefox, which handed over each part as a
-// whole answer (`xhr.multipart = true`): no `lastSize`, and nothing that grows.
-// No browser does so any more, and here we read the parts by hand out of the
-// text. A part is whole when the delimiter after it is there. We don't go by its
-// Content-Length, as that counts bytes, and responseText characters; but JSON
-// has no line breaks, so it can't contain the delimiter. A part without a body
-// is the server's heartbeat.
+// Socket.IO listed it for Firefox, which passed each part on as a whole response
+// (`xhr.multipart = true`): no `lastSize`, and no text that grows. No browser does
+// that any more, so this script cuts the parts out of the text. A part is complete
+// when the delimiter after it has arrived. Its Content-Length is no help: it counts
+// bytes, and responseText counts characters. The delimiter can't occur inside a
+// part, because JSON has no line breaks. A part without a body is the heartbeat.
 //
-// As with xhr_streaming.js, we ask for an answer that ends after a mebibyte.
+// Like xhr_streaming.js, it asks for a response that ends after a mebibyte.
 
 const LIMIT = 1024 * 1024; // bytes
 const DELIMITER = '\r\n--comet';
@@ -52,12 +51,12 @@ export function multipartStreaming(url, callback, tell = () => {}, stream = {}) 
     function ended() {
         if (xhr.status === 0) again('lost', 'no connection');
         else if (xhr.status !== 200) again('lost', `status ${xhr.status}`);
-        else if (lastSize === 0) again('lost', 'it ended before it began');
+        else if (lastSize === 0) again('lost', 'ended without data');
         else again('ended');
     }
 
     function again(what, why) {
-        if (!xhr.onreadystatechange) return; // a new stream is on its way already
+        if (!xhr.onreadystatechange) return; // the next stream is already scheduled
         xhr.onreadystatechange = null;
         xhr.abort();
         const pause = what === 'lost' ? 1000 : 0;
@@ -76,7 +75,7 @@ export function multipartStreaming(url, callback, tell = () => {}, stream = {}) 
     return stream;
 }
 
-// What comes after a part's headers: JSON, or nothing.
+// The part after its headers: JSON, or nothing.
 function body(part) {
     return part.split('\r\n\r\n')[1];
 }

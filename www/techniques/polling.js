@@ -1,14 +1,14 @@
-// Polling: ask every so often, whether or not there is anything new.
+// Polling: send a request at a fixed interval, whether or not there is news.
 //
-// The article's sample spells `xhr.opne`, its setTimeout fires only once, and
-// it calls `XhrRequest`, where the function is xhrRequest. Here each tick sets
-// the timer of the next, so that the interval may change meanwhile, and each
-// question carries a cursor, `since`: what came after that event?
+// The article's sample has three bugs: it spells `xhr.opne`, its setTimeout fires
+// only once, and it calls `XhrRequest` although the function is xhrRequest. Here
+// each tick sets the next timer, so the interval may change at any time, and each
+// request carries a cursor: `since=ID` asks for the events after that id.
 //
-// A tick passes in silence while a question is unanswered. An `impatient` one
-// asks all the same: then an answer may come after that of a later question,
-// and is useless, as the article warns. A lost question needs no care of its
-// own: the next tick asks the same again.
+// While a request is unanswered, a tick sends none. `impatient` sends it anyway.
+// Then a response may arrive after the response to a later request, and is
+// useless, as the article warns. A lost request needs no retry of its own: the
+// next tick sends the same cursor.
 
 export function polling(url, callback, tell = () => {}, options = {}) {
     const {interval = () => 2000, impatient = () => false} = options;
@@ -28,17 +28,17 @@ export function polling(url, callback, tell = () => {}, options = {}) {
 
     function update({events, next, gap}, asked) {
         const since = address.searchParams.get('since');
-        const overtaken = asked !== since; // by the answer to another question
+        const overtaken = asked !== since; // another response moved the cursor first
         if (overtaken && !goesOn(events, since)) return tell('late');
         address.searchParams.set('since', next);
-        // Events are missing up to the first of these.
+        // After a gap, events are missing up to the first one here.
         if (gap && !overtaken) callback({gap, next: events.length ? events[0].id - 1 : next});
         for (const event of events) {
             if (!overtaken || event.id > since) callback(event);
         }
     }
 
-    // Has an answer that was overtaken more than is known, and nothing missing before it?
+    // True if an overtaken response still has new events, with none missing before them.
     function goesOn(events, since) {
         return events.length > 0 && events[0].id <= Number(since) + 1 && events.at(-1).id > since;
     }
@@ -53,7 +53,7 @@ export function polling(url, callback, tell = () => {}, options = {}) {
     };
 }
 
-// One question. `callback` gets the whole answer: {events, next, gap}.
+// Sends one request. `callback` gets the whole response: {events, next, gap}.
 export function xhrRequest(url, callback, tell = () => {}) {
     const xhr = new XMLHttpRequest();
     xhr.open('GET', url, true);

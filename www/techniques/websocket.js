@@ -1,15 +1,14 @@
-// WebSocket: one connection, both ways. After the handshake there are no more
-// requests, only messages, and each comes whole.
+// WebSocket: one connection for both directions. After the handshake there are no
+// more requests, only messages, and each arrives whole.
 //
-// In the article's sample, `this.socket.onopen = this.open` loses its `this`: in
-// open, it is the WebSocket itself, which has no `.socket`. send raises an alert,
-// and nobody calls close. (And beside https:// it isn't https:// but wss://.)
-// Here arrow functions keep `this`, send says whether the text went out, and
-// close connects again, from the last id on. `stop` is our addition: it closes
-// and doesn't come back. The server's heartbeats are pings, and the browser
-// answers those by itself.
+// In the article's sample `this.socket.onopen = this.open` loses `this`: inside
+// open it is the WebSocket itself, which has no `.socket`. send raises an alert,
+// and nothing calls close. (And a page on https:// needs wss://, not https://.)
+// Here arrow functions keep `this`, send returns whether the text was sent, and
+// close reconnects after the last id. `stop` is our addition: it closes for good.
+// The server's heartbeats are pings. The browser answers them by itself.
 
-// Is the page being left? Known before anyone who calls stop for it.
+// True while the page is being left. Capture: set before any other handler calls stop.
 let left = false;
 addEventListener('pagehide', () => { left = true; }, {capture: true});
 addEventListener('pageshow', () => { left = false; }, {capture: true});
@@ -44,7 +43,7 @@ export const Socket = {
         else this.tell('lost', `closed (${e.code})`);
     },
 
-    // True if it went out. A nickname makes it a line of the chat: {nick, text}.
+    // Returns true if the text was sent. With a nickname it is a chat line: {nick, text}.
     send(chat, nickName) {
         if (this.socket.readyState !== WebSocket.OPEN) return false;
         const text = nickName === undefined ? chat : JSON.stringify({nick: nickName, text: chat});
@@ -57,8 +56,8 @@ export const Socket = {
         this.callback = this.tell = () => {};
         this.socket.onclose = null;
         clearTimeout(this.timer);
-        // Closing one that isn't open yet makes the browser complain: it is closed as soon as it is. But a page
-        // that is left is frozen before it could hear of that, and kept for the Back button with what it holds.
+        // Closing a socket that is still connecting logs an error, so it closes once it is open. A page that is
+        // being left closes at once: it would be frozen (for the Back button) with the socket before `open` comes.
         if (this.socket.readyState === WebSocket.CONNECTING && !left) this.socket.onopen = () => this.socket.close();
         else this.socket.close();
     },

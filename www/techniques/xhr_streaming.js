@@ -1,18 +1,17 @@
-// XHR streaming: one request, and one answer that doesn't end. Each event is a
-// line of it, read while it grows.
+// XHR streaming: one request, and a response that doesn't end. Each event is one
+// line of it. The script reads the lines while the response grows.
 //
-// The article's sample never sets `lastSize` to begin with (substring(undefined)
-// happens to mean substring(0)), hands over whatever has come, cut anywhere, and
-// does so once more at 4, mostly with nothing. Here `lastSize` stops after the
-// last whole line: the rest of it is still on its way. An empty line is the
-// server's heartbeat. At 4, xhrStreaming asks for the next stream, from the last
-// id on, as in the article; `stream` is what the caller holds to close it,
-// or to see how long its text is.
+// The article's sample never initializes `lastSize` (substring(undefined) happens
+// to mean substring(0)). It passes on whatever has arrived, even half an event,
+// and does so once more at readyState 4, usually with nothing. Here `lastSize` is
+// the end of the last whole line. An empty line is the server's heartbeat. At
+// readyState 4 xhrStreaming opens the next stream after the last id, as in the
+// article. The caller keeps `stream`, to close it or to see how long its text is.
 //
-// responseText keeps all that ever came, so it grows for as long as the page is
-// open, and each look at it takes longer: growth.html shows it. So we ask for an
-// answer that ends after a mebibyte, unless the URL has a `limit` of its own, and
-// go on in the next, on the same connection.
+// responseText keeps everything received, so it grows as long as the page is open,
+// and each read takes longer: growth.html shows that. So the script asks for a
+// response that ends after a mebibyte, unless the URL has its own `limit`, and
+// continues with the next response on the same connection.
 
 const LIMIT = 1024 * 1024; // bytes
 
@@ -54,12 +53,12 @@ export function xhrStreaming(url, callback, tell = () => {}, stream = {}) {
     function ended() {
         if (xhr.status === 0) again('lost', 'no connection');
         else if (xhr.status !== 200) again('lost', `status ${xhr.status}`);
-        else if (lastSize === 0) again('lost', 'it ended before it began');
+        else if (lastSize === 0) again('lost', 'ended without data');
         else again('ended');
     }
 
     function again(what, why) {
-        if (!xhr.onreadystatechange) return; // a new stream is on its way already
+        if (!xhr.onreadystatechange) return; // the next stream is already scheduled
         xhr.onreadystatechange = null;
         xhr.abort();
         const pause = what === 'lost' ? 1000 : 0;
