@@ -389,11 +389,13 @@ fn the_desks_page_is_at_the_desk_for_this_machine_only() {
         ("[::1]", 302),
         ("192.0.2.1", 404),
     ] {
-        let request = format!("GET /desk.html HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        let (head, body) = server.ask(&request).read_answer();
-        assert_eq!(head.status, status, "{host}");
-        let led = head.header("Location") == Some(&desk) || body.contains(&desk);
-        assert!(led, "{host} is told where it is: {body}");
+        for page in ["/desk.html", "/desk/desk.html"] {
+            let request = format!("GET {page} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let (head, body) = server.ask(&request).read_answer();
+            assert_eq!(head.status, status, "{host}");
+            let led = head.header("Location") == Some(&desk) || body.contains(&desk);
+            assert!(led, "{host} is told where it is: {body}");
+        }
     }
     let deskless = TestServer::start();
     let (head, body) = deskless.get("/desk.html").read_answer();
