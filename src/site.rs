@@ -22,12 +22,15 @@ struct Pages;
 #[folder = "src/"]
 struct Sources;
 
+/// Where a file is looked for, in this order. So each page, and `comet.js`, has its URL at the root.
+const FOLDERS: [&str; 4] = ["", "techniques/", "growth/", "desk/"];
+
 /// A page, script, style sheet or picture of `www/`.
 pub fn answer(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), Failure> {
     conn.rename("site");
     let name = match request.path.as_str() {
         "/" => "index.html",
-        "/desk.html" => return to_the_desk(request, conn),
+        "/desk.html" | "/desk/desk.html" => return to_the_desk(request, conn),
         path => path.trim_start_matches('/'),
     };
     let Some((file, kind)) = file(name) else {
@@ -40,9 +43,10 @@ pub fn answer(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), F
     Ok(conn.respond(file_answer(request, &file, &kind, policy))?)
 }
 
-/// A file of `www/` and what it is.
+/// A file of `www/`, and its content type.
 pub fn file(name: &str) -> Option<(EmbeddedFile, String)> {
-    let file = Pages::get(name)?;
+    let mut places = FOLDERS.iter().map(|folder| format!("{folder}{name}"));
+    let file = places.find_map(|place| Pages::get(&place))?;
     let kind = content_type(&file);
     Some((file, kind))
 }

@@ -70,7 +70,7 @@ fn says(key: &str) -> String {
 
 /// All that the pages say.
 fn strings() -> Map<String, Value> {
-    match support::json(include_str!("../www/strings.json")) {
+    match support::json(include_str!("../www/page/strings.json")) {
         Value::Object(table) => table,
         other => panic!("a table, not {other}"),
     }
@@ -337,7 +337,7 @@ fn a_page_that_is_left_gives_up_a_handshake_that_is_not_answered() {
     listener.set_nonblocking(true).unwrap();
     let page = chromium.open(&server, "polling.html");
     page.js(&format!(
-        "import('/websocket.js').then(({{Socket}}) => {{
+        "import('/techniques/websocket.js').then(({{Socket}}) => {{
             const socket = Object.create(Socket);
             socket.init('ws://localhost:{port}/websocket', () => {{}});
             addEventListener('pagehide', () => socket.stop());
@@ -778,7 +778,7 @@ const IMPATIENT: &str = "(async () => {
         send() { asked.push(this); }
         abort() {}
     };
-    const {polling} = await import('/polling.js');
+    const {polling} = await import('/techniques/polling.js');
     const tell = (what) => { if (what === 'late') late.push(what); };
     const options = {interval: () => 1, impatient: () => true};
     const link = polling('/polling?since=10', ({id}) => told.push(id), tell, options);
@@ -997,7 +997,7 @@ fn nothing_is_wider_than_a_phone() {
         wait_event(&page);
         for language in ["en", "ko"] {
             page.js(&format!(
-                "import('/language.js').then((it) => it.setLanguage('{language}'))"
+                "import('/page/language.js').then((it) => it.setLanguage('{language}'))"
             ));
             let width = page.js(
                 "(({scrollWidth, lang}) => [lang, innerWidth, Math.max(scrollWidth, innerWidth),

@@ -327,7 +327,7 @@ fn the_pages_policy_allows_the_desk_and_websockets_at_one_port() {
         client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         let (head, body) = client.read_answer();
         assert_eq!(head.status, 200);
-        assert!(body.contains("src=\"desk.js\""));
+        assert!(body.contains("src=\"/desk/desk.js\""));
         let policy = format!(
             "default-src 'self'; connect-src 'self' ws://{comet}:{port}; frame-ancestors 'none'; base-uri 'none'; \
              form-action 'none'; object-src 'none'"
@@ -348,11 +348,11 @@ fn the_pages_policy_allows_the_desk_and_websockets_at_one_port() {
 fn the_desk_serves_its_page_and_files_but_no_other_page() {
     let (_server, desk) = with_desk(None);
     for file in [
-        "desk.js",
-        "page.css",
-        "strings.json",
+        "desk/desk.js",
+        "page/page.css",
+        "page/strings.json",
         "favicon.svg",
-        "language.js",
+        "page/language.js",
     ] {
         let (head, body) = ask(desk, &format!("/{file}"));
         assert_eq!((head.status, body.is_empty()), (200, false), "{file}");
@@ -365,6 +365,7 @@ fn the_desk_serves_its_page_and_files_but_no_other_page() {
     for other in [
         "/index.html",
         "/polling.html",
+        "/techniques/polling.html",
         "/../Cargo.toml",
         "/%2e%2e/Cargo.toml",
         "//etc/passwd",
@@ -378,7 +379,12 @@ fn the_desk_serves_its_page_and_files_but_no_other_page() {
 fn every_answer_closes_its_connection() {
     let (_server, desk) = with_desk(None);
     for target in [
-        "/", "/stats", "/history", "/threads", "/desk.js", "/nothing",
+        "/",
+        "/stats",
+        "/history",
+        "/threads",
+        "/desk/desk.js",
+        "/nothing",
     ] {
         let (head, _) = ask(desk, target);
         assert_eq!(head.header("Connection"), Some("close"), "{target}");

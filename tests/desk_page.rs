@@ -152,7 +152,7 @@ fn the_table_lists_the_threads_and_what_they_do() {
     let page = open(chromium, &server);
     let expected = json!([
         "6",
-        "Holds an answer of many parts open: asleep until the next part."
+        "Holds a response of many parts; asleep until the next part."
     ]);
     page.wait(&format!(
         "JSON.stringify({}) === {:?}",
@@ -206,7 +206,7 @@ fn at_the_cap_the_page_loads_updates_and_says_that_the_server_is_full() {
     strain(&page, 9);
     wait_word(
         &page,
-        "all 12 connections are taken, and one more is refused with 503",
+        "all 12 connections are taken, and it refuses another with 503",
     );
     wait_word(&page, "The other 9 wait for room");
     wait_moves(&page, "threads", "threads");
@@ -265,7 +265,7 @@ fn the_page_reports_a_lost_server_and_recovers_when_it_is_back() {
     wait_value(&page, "held", "websocket", 3);
     server.stop();
     page.wait(
-        "document.querySelector('#alarm').innerText.startsWith('No answer from the desk since')",
+        "document.querySelector('#alarm').innerText.startsWith('No response from the desk since')",
     );
     page.wait("document.title.startsWith('Lost: The teacher’s desk')");
     let server = start_again(&addresses, desk);

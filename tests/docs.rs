@@ -142,7 +142,7 @@ fn each_technique_has_its_chapter_module_page_test_and_walk() {
 /// What the map has not, of what belongs to a technique.
 fn missing_in_map(map: &Document, name: &str) -> Option<String> {
     let module = format!("src/techniques/{name}.rs");
-    let script = format!("www/{name}.js");
+    let script = format!("www/techniques/{name}.js");
     let Some(row) = row_of(map, &module) else {
         return Some(format!(
             "{}: no row of the table links to ../{module}",
@@ -304,10 +304,13 @@ pub fn gap_json(next: u64) -> String {
                 "pub fn is_empty(&self) -> bool {",
             ),
             (
-                "www/xhr_streaming.js const LIMIT",
+                "www/techniques/xhr_streaming.js const LIMIT",
                 "const LIMIT = 1024 * 1024; // bytes",
             ),
-            ("www/long_polling.js function ask", "function ask() {"),
+            (
+                "www/techniques/long_polling.js function ask",
+                "function ask() {",
+            ),
             (
                 "src/event.rs from \"unix_time() ->\" to \"now()\"",
                 "pub fn unix_time() -> Duration {",

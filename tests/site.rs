@@ -22,17 +22,23 @@ fn exists(path: &str) -> bool {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path).is_file()
 }
 
-/// The names of the files in `www/` that end so.
+/// The files in `www/` and its folders that end with `end`, such as `techniques/polling.js`.
 fn files(end: &str) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("www");
-    let names = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
-    let names = names.map(|name| name.into_string().unwrap());
+    let folders = ["", "techniques/", "page/", "growth/", "desk/"];
+    let names = folders.iter().flat_map(|folder| files_in(folder));
     names.filter(|name| name.ends_with(end)).collect()
 }
 
-/// The texts of the files in `www/` that end so, with their names.
+fn files_in(folder: &str) -> Vec<String> {
+    let www = Path::new(env!("CARGO_MANIFEST_DIR")).join("www");
+    let entries = fs::read_dir(www.join(folder)).unwrap().map(Result::unwrap);
+    let files = entries.filter(|entry| entry.path().is_file());
+    files
+        .map(|entry| format!("{folder}{}", entry.file_name().into_string().unwrap()))
+        .collect()
+}
+
+/// The names and texts of the files in `www/` that end with `end`.
 fn texts(end: &str) -> Vec<(String, String)> {
     let files = files(end).into_iter();
     files
@@ -85,11 +91,32 @@ fn the_root_is_the_first_page() {
     assert_eq!((head.status, with_query), (200, root));
 }
 
+/// Readers, chapters and other sites link to these.
+#[test]
+fn the_pages_and_comet_js_have_their_urls_at_the_root() {
+    let server = TestServer::start();
+    let mut client = server.connect();
+    let pages = files(".html").into_iter();
+    let pages = pages.filter(|name| name != "desk/desk.html");
+    for file in pages.chain(["techniques/comet.js".to_string()]) {
+        let name = file.rsplit('/').next().unwrap();
+        let (head, body) = ask(&mut client, &format!("/{name}"), "");
+        assert_eq!(
+            (head.status, body),
+            (200, read(&format!("www/{file}"))),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn every_file_comes_as_it_is_and_says_what_it_is() {
     let server = TestServer::start();
     let mut client = server.connect();
-    for name in files("").into_iter().filter(|name| name != "desk.html") {
+    for name in files("")
+        .into_iter()
+        .filter(|name| name != "desk/desk.html")
+    {
         let (head, body) = ask(&mut client, &format!("/{name}"), "");
         assert_eq!(
             (head.status, &body),
@@ -123,6 +150,9 @@ fn what_is_not_there_is_a_404_in_json_that_says_where_to_begin() {
         "/Index.html",
         "/index.html/",
         "/www/index.html",
+        "/techniques",
+        "/techniques/",
+        "/techniques/techniques/polling.html",
         "/.",
         "/..",
         "/../Cargo.toml",
@@ -157,7 +187,12 @@ fn what_is_not_there_is_a_404_in_json_that_says_where_to_begin() {
 fn a_browser_that_has_this_version_is_not_sent_it_again() {
     let server = TestServer::start();
     let mut client = server.connect();
-    for path in ["/", "/page.css", "/polling.js", "/source/lib.rs"] {
+    for path in [
+        "/",
+        "/page/page.css",
+        "/techniques/polling.js",
+        "/source/lib.rs",
+    ] {
         let (head, _) = ask(&mut client, path, "");
         let version = header(&head, "ETag").to_string();
         assert_eq!(head.header("Cache-Control"), Some("no-cache"), "{path}");
@@ -182,7 +217,13 @@ fn a_browser_that_has_this_version_is_not_sent_it_again() {
 fn head_is_get_without_the_body() {
     let server = TestServer::start();
     let mut client = server.connect();
-    for path in ["/", "/page.css", "/source/lib.rs", "/ports", "/nothing"] {
+    for path in [
+        "/",
+        "/page/page.css",
+        "/source/lib.rs",
+        "/ports",
+        "/nothing",
+    ] {
         let (got, body) = ask(&mut client, path, "");
         client.send(format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         let head = client.read_head();
@@ -198,7 +239,7 @@ fn head_is_get_without_the_body() {
 #[test]
 fn the_site_is_only_read() {
     let server = TestServer::start();
-    for target in ["/", "/page.css", "/source/lib.rs", "/ports", "/weigh"] {
+    for target in ["/", "/page/page.css", "/source/lib.rs", "/ports", "/weigh"] {
         let (head, _) = server.ask(&support::post(target, "")).read_answer();
         assert_eq!(head.status, 405, "{target}");
         assert_eq!(head.header("Allow"), Some("GET, HEAD"), "{target}");
@@ -215,7 +256,7 @@ fn every_page_has_the_policy_that_keeps_it_to_its_own_server() {
     for host in ["127.0.0.1", "localhost", "[::1]", "comet.example"] {
         for page in files(".html")
             .into_iter()
-            .filter(|name| name != "desk.html")
+            .filter(|name| name != "desk/desk.html")
         {
             let mut client = server.ask(&format!(
                 "GET /{page} HTTP/1.1\r\nHost: {host}:{one}\r\n\r\n"
@@ -348,11 +389,13 @@ fn the_desks_page_is_at_the_desk_for_this_machine_only() {
         ("[::1]", 302),
         ("192.0.2.1", 404),
     ] {
-        let request = format!("GET /desk.html HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        let (head, body) = server.ask(&request).read_answer();
-        assert_eq!(head.status, status, "{host}");
-        let led = head.header("Location") == Some(&desk) || body.contains(&desk);
-        assert!(led, "{host} is told where it is: {body}");
+        for page in ["/desk.html", "/desk/desk.html"] {
+            let request = format!("GET {page} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let (head, body) = server.ask(&request).read_answer();
+            assert_eq!(head.status, status, "{host}");
+            let led = head.header("Location") == Some(&desk) || body.contains(&desk);
+            assert!(led, "{host} is told where it is: {body}");
+        }
     }
     let deskless = TestServer::start();
     let (head, body) = deskless.get("/desk.html").read_answer();
@@ -371,17 +414,17 @@ fn each_technique_has_its_page_script_module_and_test() {
     for (name, route) in techniques().into_iter().zip(&ROUTES) {
         assert_eq!(route.path, format!("/{}", name.replace('_', "-")));
         assert_eq!(route.source, format!("techniques/{name}.rs"));
-        let page = read(&format!("www/{name}.html"));
+        let page = read(&format!("www/techniques/{name}.html"));
         assert!(
             page.contains(&format!(r#"<body data-technique="{name}">"#)),
             "{name}"
         );
         assert!(
-            page.contains(r#"<script type="module" src="technique_page.js">"#),
+            page.contains(r#"<script type="module" src="/page/technique_page.js">"#),
             "{name}"
         );
         for file in [
-            format!("www/{name}.js"),
+            format!("www/techniques/{name}.js"),
             format!("src/techniques/{name}.rs"),
             format!("tests/{name}.rs"),
         ] {
@@ -392,7 +435,7 @@ fn each_technique_has_its_page_script_module_and_test() {
 
 #[test]
 fn the_client_lists_the_techniques_that_the_server_has() {
-    let list = read("www/techniques.js");
+    let list = read("www/page/techniques.js");
     let listed = between(&list, "{name: '", '\'');
     assert_eq!(listed, techniques(), "the same, in the same order");
     let paths = between(&list, "path: '", '\'');
@@ -413,7 +456,7 @@ fn every_page_begins_as_a_page_should() {
         for part in [
             r#"<meta charset="utf-8">"#,
             r#"<meta name="viewport" content="width=device-width, initial-scale=1">"#,
-            r#"<link rel="icon" href="favicon.svg" type="image/svg+xml">"#,
+            r#"<link rel="icon" href="/favicon.svg" type="image/svg+xml">"#,
             r#"<main id="main" tabindex="-1">"#,
             "<title data-say=",
             "<noscript>",
@@ -486,13 +529,17 @@ fn every_file_that_is_named_is_there() {
             .iter()
             .chain(&between(&page, "href=\"", '"'))
         {
-            assert!(exists(&format!("www/{file}")), "{name} names {file}");
+            assert!(exists(&format!("www{file}")), "{name} names {file}");
         }
     }
     for (name, script) in texts(".js") {
-        let imports = between(&script, " from './", '\'').into_iter();
-        for file in imports.chain(between(&script, "import('./", '\'')) {
-            assert!(exists(&format!("www/{file}")), "{name} imports {file}");
+        let (folder, _) = name.rsplit_once('/').expect("every script is in a folder");
+        for import in between(&script, " from '", '\'') {
+            let file = format!("www/{folder}/{import}");
+            assert!(
+                import.starts_with('.') && exists(&file),
+                "{name} imports {import}"
+            );
         }
     }
     for (name, style) in texts(".css") {
@@ -513,7 +560,7 @@ const SAME: [&str; 6] = [
 ];
 
 fn strings() -> serde_json::Map<String, Value> {
-    match support::json(&read("www/strings.json")) {
+    match support::json(&read("www/page/strings.json")) {
         Value::Object(strings) => strings,
         other => panic!("a table, not {other}"),
     }
@@ -582,7 +629,7 @@ fn every_string_is_there_in_english_and_in_korean() {
 
 #[test]
 fn no_key_is_there_twice() {
-    let table = read("www/strings.json");
+    let table = read("www/page/strings.json");
     for key in strings().keys() {
         assert_eq!(table.matches(&format!("\"{key}\": {{")).count(), 1, "{key}");
     }

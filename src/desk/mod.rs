@@ -12,7 +12,7 @@
 //! - `stats.rs`: `/stats`, all counts in one answer
 //! - [`history`]: `/history`, a sample per second of the last five minutes
 //! - [`census`]: `/threads`, how many threads do what
-//! - `page.rs`: the page and its files ([`www/desk.js`](/desk.js)), and `/ports`
+//! - `page.rs`: the page and its files ([`www/desk/desk.js`](/desk/desk.js)), and `/ports`
 //! - `usage.rs`: what the process uses, according to the kernel
 //! - `workarounds.rs`: what it takes to rely on `tiny_http`'s server
 //!

@@ -1,5 +1,5 @@
 //! Event source. *Article: WebSocket (what HTML5 made of streaming).* Script:
-//! [`www/event_source.js`](/event_source.js).
+//! [`www/techniques/event_source.js`](/techniques/event_source.js).
 //!
 //! XHR streaming made a standard: the browser's own `EventSource` reads the stream, tells the script
 //! each event, and when the connection breaks comes back by itself, with the id of the last event in

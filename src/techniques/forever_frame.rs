@@ -1,5 +1,5 @@
 //! Forever frame. *Article: XHR 스트리밍 (iframe, forever frame).* Script:
-//! [`www/forever_frame.js`](/forever_frame.js).
+//! [`www/techniques/forever_frame.js`](/techniques/forever_frame.js).
 //!
 //! For browsers whose XMLHttpRequest can't stream, or that have none: a hidden iframe loads a document
 //! that never ends, and each event is one more `<script>` in it, which runs as soon as it has come and

@@ -1,5 +1,5 @@
 //! JSONP polling. *Article: WebSocket (Socket.IO: JSONP Polling).* Script:
-//! [`www/jsonp_polling.js`](/jsonp_polling.js).
+//! [`www/techniques/jsonp_polling.js`](/techniques/jsonp_polling.js).
 //!
 //! Long polling for a page of another origin, in browsers from before CORS: a `<script>` may come from
 //! anywhere, so the answer is one, a call of the function that the page named. The thread holds the

@@ -1,4 +1,4 @@
-//! Long polling. *Article: 롱폴링.* Script: [`www/long_polling.js`](/long_polling.js).
+//! Long polling. *Article: 롱폴링.* Script: [`www/techniques/long_polling.js`](/techniques/long_polling.js).
 //!
 //! The browser asks once, and the server answers only when something is new. The head goes out at
 //! once, with `Transfer-Encoding: chunked`; then the thread sleeps, holding the connection, until an

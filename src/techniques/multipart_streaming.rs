@@ -1,5 +1,5 @@
 //! Multipart streaming. *Article: WebSocket (Socket.IO: AJAX Multi part Streaming).* Script:
-//! [`www/multipart_streaming.js`](/multipart_streaming.js).
+//! [`www/techniques/multipart_streaming.js`](/techniques/multipart_streaming.js).
 //!
 //! The answer never ends here either, but is made of parts, `multipart/x-mixed-replace`: each part
 //! replaces the one before, as a webcam's pictures do, and a browser that knew the type gave the script

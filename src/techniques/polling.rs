@@ -1,4 +1,4 @@
-//! Polling. *Article: 폴링.* Script: [`www/polling.js`](/polling.js).
+//! Polling. *Article: 폴링.* Script: [`www/techniques/polling.js`](/techniques/polling.js).
 //!
 //! The browser asks every few seconds, and the server answers at once with what is new since the
 //! last time, most often nothing. The thread is busy for a millisecond and holds nothing in between:

@@ -1,4 +1,4 @@
-//! WebSocket. *Article: WebSocket.* Script: [`www/websocket.js`](/websocket.js).
+//! WebSocket. *Article: WebSocket.* Script: [`www/techniques/websocket.js`](/techniques/websocket.js).
 //!
 //! One connection, both ways, for as long as both sides like: an HTTP request asks for the upgrade, and
 //! from then on the two sides send each other frames, with a few bytes in front of each instead of a

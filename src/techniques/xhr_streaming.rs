@@ -1,4 +1,4 @@
-//! XHR streaming. *Article: XHR 스트리밍.* Script: [`www/xhr_streaming.js`](/xhr_streaming.js).
+//! XHR streaming. *Article: XHR 스트리밍.* Script: [`www/techniques/xhr_streaming.js`](/techniques/xhr_streaming.js).
 //!
 //! The browser asks once, and the answer never ends: each event is one more line of it, sent as one
 //! more chunk. The script reads `responseText` as it grows (`readyState` 3). The thread sleeps
