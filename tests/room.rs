@@ -33,7 +33,7 @@ impl Limited {
             .stdin(Stdio::null());
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("comet-limits-{}-{number}.log", std::process::id());
+        let name = format!("comet-room-{}-{number}.log", std::process::id());
         let log = std::env::temp_dir().join(name);
         let file = File::create(&log).expect("the temporary folder can be written");
         let logged = command.stdout(Stdio::piped()).stderr(file);
@@ -245,7 +245,7 @@ struct Copied {
 
 impl Copied {
     fn new() -> Copied {
-        let folder = std::env::temp_dir().join(format!("comet-limits-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("comet-room-{}", std::process::id()));
         let path = folder.join("comet");
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
         std::fs::copy(env!("CARGO_BIN_EXE_comet"), &path).expect("copied");
