@@ -273,10 +273,11 @@ fn no_event_is_lost_between_the_backlog_and_new_events() {
 
 /// Reads up to this event, and returns how many gaps there were.
 fn read_up_to(last: u64, mut open: Open, mut follower: Follower) -> usize {
-    while follower.last < last {
+    support::wait_until("the last event", || {
         let messages = open.read_messages();
         messages.iter().for_each(|message| follower.hear(message));
-    }
+        follower.last == last
+    });
     follower.gaps
 }
 
@@ -406,10 +407,11 @@ fn heartbeats_alone_do_not_end_an_answer() {
         let heartbeat = chunk(&open.with_nonce(stream.heartbeat));
         open.client.expect(heartbeat.repeat(2));
         let id = server.publish("chat", "x");
-        let mut came = open.read_ids();
-        while came.is_empty() {
-            came = open.read_ids(); // until then, heartbeats
-        }
+        let mut came = Vec::new();
+        support::wait_until("the event after the heartbeats", || {
+            came = open.read_ids();
+            !came.is_empty()
+        });
         assert_eq!(came, [id]);
         open.client.expect(stream.end_in_chunks());
     });
