@@ -1,7 +1,7 @@
-//! The rules of the ball game, held against what it publishes.
+//! The ball game keeps the rules of baseball.
 //!
-//! A referee who sees only the scoreboard: each test looks at pairs of scoreboards, one before a play
-//! and one after it, in the first games of 300 seasons.
+//! The tests see only what a referee with the scoreboard sees: pairs of scoreboards, one before a play and one after
+//! it, in the first games of 300 seasons.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -11,9 +11,9 @@ use std::time::Duration;
 use comet::baseball::Season;
 use serde_json::Value;
 
-/// Plays that end a turn at bat and put out one of those in play, or two.
+/// Plays that end a turn at bat with one or two outs.
 const OUTS: [&str; 4] = ["strikeout", "out", "double-play", "sacrifice-fly"];
-/// Plays that end a turn at bat and put out nobody.
+/// Plays that end a turn at bat without an out.
 const SAFE: [&str; 7] = [
     "walk",
     "hit-by-pitch",
@@ -24,16 +24,16 @@ const SAFE: [&str; 7] = [
     "home-run",
 ];
 const HITS: [&str; 4] = ["single", "double", "triple", "home-run"];
-/// Plays after which the same batter goes on.
+/// Plays after which the same batter stays.
 const PITCHES: [&str; 3] = ["ball", "strike", "foul"];
 
-/// A scoreboard, taken apart once because it is looked at so often.
+/// A scoreboard, parsed once as many tests read it.
 #[derive(Debug)]
 struct Board {
     play: String,
     game: u64,
     inning: usize,
-    /// The bottom of the inning: the home side bats.
+    /// True in the bottom of the inning, when the home side bats.
     bottom: bool,
     sides: [Side; 2],
     balls: u64,
@@ -110,7 +110,7 @@ impl Board {
         [self.balls, self.strikes, self.outs]
     }
 
-    /// Away, home.
+    /// The away side, then the home side.
     fn runs(&self) -> [u64; 2] {
         [self.sides[0].runs, self.sides[1].runs]
     }
@@ -123,7 +123,7 @@ impl Board {
         self.bases.iter().map(|&taken| u64::from(taken)).sum()
     }
 
-    /// On which bases runners stand, the foremost first.
+    /// The bases with runners, the foremost first.
     fn runners(&self) -> Vec<usize> {
         [3, 2, 1]
             .into_iter()
@@ -143,18 +143,18 @@ impl Board {
         self.sides[1].runs > self.sides[0].runs
     }
 
-    /// An inning in which the game may end.
+    /// True in an inning in which the game may end.
     fn is_late(&self) -> bool {
         self.inning >= 9
     }
 
-    /// The home side has gone ahead in its last turn at bat.
+    /// True if the home side took the lead in its last half and so ended the game.
     fn is_walked_off(&self) -> bool {
         self.is_late() && self.bottom && self.home_leads()
     }
 }
 
-/// The games, each from its `start` to its `final`; played by two, because it takes a while.
+/// The games, each from its `start` to its `final`. Two threads play them, as it takes a while.
 static GAMES: LazyLock<Vec<Vec<Board>>> = LazyLock::new(|| {
     let players =
         [0..150, 150..300].map(|seeds| thread::spawn(|| seeds.map(first_game).collect::<Vec<_>>()));
@@ -181,7 +181,7 @@ fn boards() -> impl Iterator<Item = &'static Board> {
     GAMES.iter().flatten()
 }
 
-/// The scoreboards with which the games ended.
+/// The last scoreboard of each game.
 fn finals() -> impl Iterator<Item = &'static Board> {
     GAMES.iter().filter_map(|game| game.last())
 }
@@ -194,7 +194,7 @@ fn steps() -> impl Iterator<Item = (&'static Board, &'static Board)> {
         .map(|pair| (&pair[0], &pair[1]))
 }
 
-/// Those that ended a turn at bat, and how many runs they brought.
+/// The plays that ended a turn at bat, with the runs that they scored.
 fn turns() -> impl Iterator<Item = (&'static Board, &'static Board, u64)> {
     let turns = steps().filter(|(_, after)| after.ends_a_turn());
     turns.map(|(before, after)| (before, after, after.total_runs() - before.total_runs()))
@@ -372,7 +372,7 @@ fn hits_and_errors_are_counted_for_the_right_side() {
     }
 }
 
-/// Whoever comes to bat scores, is put out, or is on base.
+/// A batter scores, is put out, or is on base at the end of the half.
 #[test]
 fn no_runner_vanishes() {
     let accounted = |board: &Board| board.total_runs() + board.outs + board.on_base();
@@ -386,7 +386,7 @@ fn no_runner_vanishes() {
 }
 
 #[test]
-fn who_came_to_bat_in_a_half_scored_or_was_out_or_was_left() {
+fn every_batter_of_a_half_scored_or_was_out_or_was_left_on_base() {
     for half in GAMES
         .iter()
         .flat_map(|game| game.chunk_by(|_, next| next.play != "change"))
@@ -399,14 +399,14 @@ fn who_came_to_bat_in_a_half_scored_or_was_out_or_was_left() {
 }
 
 #[test]
-fn nobody_moves_on_a_pitch_that_is_not_hit() {
+fn no_runner_moves_on_a_pitch_that_is_not_hit() {
     let still = |board: &Board| board.is(&PITCHES) || board.is(&["strikeout", "final"]);
     for (before, after) in steps().filter(|(_, after)| still(after)) {
         assert_eq!(before.bases, after.bases, "{before:?}\n{after:?}");
     }
 }
 
-/// On plays without an out all keep their order, so the k-th must still be the k-th; none goes back.
+/// On a play without an out the runners keep their order, so the k-th must stay the k-th, and none may go back.
 #[test]
 fn no_runner_goes_back() {
     for (before, after, scored) in turns().filter(|(_, after, _)| after.is(&SAFE)) {
@@ -419,7 +419,8 @@ fn no_runner_goes_back() {
     }
 }
 
-/// A queue of names, the foremost first: who scores must be its head, and the commentary says so.
+/// Follows the runners by name, the foremost first. The one who scores must be the first, and the commentary names
+/// them.
 #[test]
 fn no_runner_passes_another() {
     for game in GAMES.iter() {
@@ -463,7 +464,7 @@ fn follow_the_names<'a>(queue: &mut Vec<&'a str>, before: &Board, after: &'a Boa
 }
 
 #[test]
-fn a_walk_moves_only_those_who_must_make_room() {
+fn a_walk_moves_only_runners_that_are_forced() {
     let mut forced_in = 0;
     for (before, after, scored) in
         turns().filter(|(_, after, _)| after.is(&["walk", "hit-by-pitch"]))
@@ -501,9 +502,9 @@ fn a_batter_stands_where_the_play_says() {
     }
 }
 
-/// All who were no farther from home than the batter went come home; but none after the winning run.
+/// Every runner who was no farther from home than the batter went scores, but none after the winning run.
 #[test]
-fn a_hit_brings_home_those_it_must() {
+fn a_hit_brings_home_the_runners_it_must() {
     for (before, after, scored) in turns().filter(|(_, after, _)| !after.is_walked_off()) {
         let near = match after.play.as_str() {
             "single" | "error" => 3,
@@ -532,7 +533,7 @@ fn a_double_play_needs_a_runner_on_first_and_fewer_than_two_outs() {
     }
 }
 
-/// With a runner on first the easy out is at second base, with nobody there it is at first.
+/// The easy out is at second base with a runner on first, and at first base without one.
 #[test]
 fn a_ground_ball_forces_the_runner_from_first() {
     let says =
@@ -603,9 +604,9 @@ fn a_game_ends_only_by_the_rules() {
             "{board:?}"
         );
         let by_rule = match (board.bottom, board.home_leads()) {
-            (false, true) => board.outs == 3, // the home side need not bat
-            (true, true) => true,             // the winning run is in
-            (true, false) => board.outs == 3, // the home side had its turn
+            (false, true) => board.outs == 3, // the home side leads and does not bat
+            (true, true) => true,             // the winning run has scored
+            (true, false) => board.outs == 3, // the home side has batted
             (false, false) => false,
         };
         assert!(by_rule, "{board:?}");
@@ -637,7 +638,7 @@ fn the_game_goes_on_only_while_it_is_not_decided() {
     }
 }
 
-/// The plays that won a game for the home side at bat.
+/// The plays with which the home side won at bat.
 fn walk_offs() -> Vec<(&'static Board, &'static Board, u64)> {
     turns()
         .filter(|(_, after, _)| after.is_walked_off())
@@ -655,7 +656,7 @@ fn a_walk_off_counts_the_winning_run_and_no_more_unless_it_is_a_home_run() {
     assert!(margins.len() > 1, "no home run won by more than one");
 }
 
-/// Nobody hits a double by which the winning runner only comes home from third.
+/// A hit that wins the game counts only as far as the winning runner had to go: from third, a single.
 #[test]
 fn a_walk_off_hit_is_worth_what_the_winning_runner_needed() {
     let mut from_third = 0;
@@ -698,7 +699,7 @@ fn every_kind_of_play_occurs_and_no_other() {
 }
 
 #[test]
-fn every_play_is_told_in_both_languages() {
+fn every_play_has_commentary_in_both_languages() {
     let is_korean = |c: char| ('가'..='힣').contains(&c);
     let is_english = |c: char| c.is_ascii_alphabetic();
     for board in boards() {
@@ -713,7 +714,7 @@ fn every_play_is_told_in_both_languages() {
             assert!(ko.contains(is_korean) && !ko.contains(is_english), "{ko}");
             assert!(
                 !en.contains(['{', '}']) && !ko.contains(['{', '}']),
-                "a slot is left open: {en} {ko}"
+                "a placeholder is left: {en} {ko}"
             );
         }
     }
@@ -749,7 +750,7 @@ fn the_commentary_counts_the_outs() {
 }
 
 #[test]
-fn the_commentary_tells_the_count() {
+fn the_commentary_says_the_count() {
     for board in boards().filter(|board| board.is(&PITCHES)) {
         let (balls, strikes) = (board.balls, board.strikes);
         let [en, ko] = match (balls, strikes) {
@@ -768,7 +769,7 @@ fn the_commentary_tells_the_count() {
 }
 
 #[test]
-fn a_home_run_is_called_by_its_runs() {
+fn the_commentary_on_a_home_run_says_its_runs() {
     for (_, after, scored) in turns().filter(|(_, after, _)| after.play == "home-run") {
         let [en, ko] = [
             ["solo home run", "솔로 홈런"],
@@ -784,7 +785,7 @@ fn a_home_run_is_called_by_its_runs() {
 }
 
 #[test]
-fn the_commentary_tells_the_score_when_it_has_changed() {
+fn the_commentary_says_the_score_when_it_has_changed() {
     for (_, after, _) in turns().filter(|(_, after, scored)| *scored > 0 && !after.is_walked_off())
     {
         let leader = &after.sides[usize::from(after.home_leads())];
@@ -836,7 +837,7 @@ fn the_commentary_names_the_half() {
 }
 
 #[test]
-fn extra_innings_and_walk_offs_are_called_so() {
+fn the_commentary_names_extra_innings_and_walk_offs() {
     for board in boards() {
         let says = |word| board.text[0].to_lowercase().contains(word);
         let begins_extra = board.play == "change" && board.inning == 10 && !board.bottom;
@@ -848,7 +849,7 @@ fn extra_innings_and_walk_offs_are_called_so() {
 }
 
 #[test]
-fn the_final_line_tells_the_score() {
+fn the_final_line_has_the_score() {
     for board in finals() {
         let winner = &board.sides[usize::from(board.home_leads())];
         let loser = &board.sides[usize::from(!board.home_leads())];
@@ -866,7 +867,7 @@ fn the_final_line_tells_the_score() {
     }
 }
 
-/// How often such a play occurs, on the whole.
+/// How many of these plays there are.
 fn tally(plays: &[&str]) -> f64 {
     steps().filter(|(_, after)| after.is(plays)).count() as f64
 }
@@ -908,7 +909,7 @@ fn scores_are_those_of_a_ball_game() {
 }
 
 #[test]
-fn the_next_game_is_between_others() {
+fn the_next_game_is_between_other_teams() {
     for seed in 0..5 {
         let mut season = Season::new(seed);
         let boards: Vec<Board> = (0..2000)
@@ -931,7 +932,7 @@ fn the_next_game_is_between_others() {
     }
 }
 
-/// A season's first plays as they are published, with their pauses.
+/// A season's first plays, with the pause after each.
 fn season(seed: u64, plays: usize) -> Vec<(String, Duration)> {
     let mut season = Season::new(seed);
     let plays = (0..plays).map(|_| season.next_play());

@@ -1,4 +1,4 @@
-//! The table: what is sent, and what comes of it. The test sends it; the page shows it.
+//! The table: each input and its answer. The test sends it; the page shows it.
 
 use comet::http::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
 
@@ -12,28 +12,28 @@ pub struct Group {
 pub struct Row {
     /// What is sent, in words.
     pub what: &'static str,
-    /// Where it says so: the number of the RFC, and the section.
+    /// The rule: the number of the RFC, and the section.
     pub rfc: (u16, &'static str),
     pub bytes: Vec<u8>,
     /// The status of each answer, in order.
     pub statuses: Vec<u16>,
-    /// The error that the last answer tells; empty if it tells none.
+    /// The error in the last answer; empty if it has none.
     pub says: &'static str,
     pub then: Then,
-    /// Is the time for a request short, so that waiting for the rest of it ends soon?
+    /// True if the row needs a short request limit, as the rest of its request never comes.
     pub hurried: bool,
 }
 
-/// What becomes of the connection.
+/// What happens to the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Then {
     /// It takes the next request.
     StaysOpen,
-    /// It closes: what comes next is anybody's guess.
+    /// It closes: the server can't tell where the next request begins.
     Closes,
 }
 
-/// Sent, and refused for good.
+/// A request that is refused; the connection closes.
 fn closes(
     what: &'static str,
     rfc: (u16, &'static str),
@@ -52,7 +52,7 @@ fn closes(
     }
 }
 
-/// Sent, and answered or refused; the next request is welcome.
+/// A request that is answered or refused; the connection stays open.
 fn stays_open(
     what: &'static str,
     rfc: (u16, &'static str),
@@ -66,7 +66,7 @@ fn stays_open(
     }
 }
 
-/// Sent in part, and never whole.
+/// A request of which only a part is ever sent.
 fn never_whole(what: &'static str, rfc: (u16, &'static str), bytes: impl Into<Vec<u8>>) -> Row {
     Row {
         hurried: true,
@@ -85,7 +85,7 @@ fn with(headers: &str) -> String {
     format!("GET /weigh HTTP/1.1\r\n{headers}Host: localhost\r\n\r\n")
 }
 
-/// A POST to /publish with these headers, and then this.
+/// A POST to /publish with these headers and this body.
 fn publish(headers: &str, body: &str) -> String {
     format!("POST /publish HTTP/1.1\r\n{headers}Host: localhost\r\n\r\n{body}")
 }
@@ -94,14 +94,14 @@ fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
-/// A handshake with these headers: the version and the key are theirs to bring.
+/// A handshake with these headers, which must include the version and the key.
 fn handshake(headers: &str) -> String {
     format!(
         "GET /websocket HTTP/1.1\r\n{headers}Upgrade: websocket\r\nConnection: Upgrade\r\nHost: localhost\r\n\r\n"
     )
 }
 
-/// A mebibyte of it: more than there is room for anywhere.
+/// A mebibyte of this text, more than any limit.
 fn endless(what: &str) -> String {
     what.repeat((1 << 20) / what.len())
 }
