@@ -150,7 +150,7 @@ fn check(outcome: &Outcome) {
         Outcome::PolicyFile => {}
         Outcome::Refused(status, message) => {
             assert!((400..600).contains(status), "{status} is no refusal");
-            assert!(message.len() > 10, "{message:?} helps nobody");
+            assert!(message.len() > 10, "{message:?} is too short to help");
         }
     }
 }
@@ -214,13 +214,13 @@ pub fn check_query(query: &[u8]) {
     let [Outcome::Request(first)] = &read_all(&[&with_query(query)])[..] else {
         return; // not one complete request
     };
-    let anew = form_urlencoded::Serializer::new(String::new())
+    let again = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(&first.query)
         .finish();
-    match &read_all(&[&with_query(anew.as_bytes())])[..] {
+    match &read_all(&[&with_query(again.as_bytes())])[..] {
         [Outcome::Request(again)] => assert_eq!(again.query, first.query),
         [Outcome::Refused(414, _)] => {} // escapes made it too long
-        others => panic!("{anew:?} became {others:?}"),
+        others => panic!("{again:?} became {others:?}"),
     }
 }
 

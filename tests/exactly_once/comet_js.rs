@@ -48,7 +48,7 @@ fn exactly_once_in_order_when_the_connection_is_cut_under_comet_js() {
             let names = four.iter().map(|(name, _)| *name);
             follow_through_cuts(&server, &proxy, &page, topic, &names.collect::<Vec<_>>());
         }
-        // The browser logs an incomplete head as an error: here it is expected.
+        // The browser logs an incomplete head as an error, which is expected here.
         let troubles = page.troubles().into_iter();
         let troubles: Vec<_> = troubles
             .filter(|trouble| !trouble.starts_with("log: "))
