@@ -47,7 +47,7 @@ const PAGES: [&str; 9] = [
 ];
 
 #[test]
-fn what_anyone_says_is_the_same_by_every_technique() {
+fn published_text_is_the_same_by_every_technique() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let said = r#"{"__proto__":{"nick":"a"},"b":[{"c":1,"__proto__":2}],"d":"{\"__proto__\":3}"}"#;
@@ -68,7 +68,7 @@ fn what_anyone_says_is_the_same_by_every_technique() {
 }
 
 #[test]
-fn what_anyone_says_stays_text_in_every_technique() {
+fn published_text_stays_text_in_every_technique() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     for (body, _) in SAID {
