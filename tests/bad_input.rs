@@ -49,7 +49,7 @@ fn bad_input_gets_an_answer_never_a_panic() {
     }
 }
 
-/// A server that waits as long as the slowest test may take, but holds a poll for a moment only.
+/// A server that waits as long as the slowest test takes, but holds a poll only briefly.
 fn patient() -> TestServer {
     TestServer::with_limits(|limits| {
         limits.request = 3 * support::PATIENCE;
@@ -57,7 +57,7 @@ fn patient() -> TestServer {
     })
 }
 
-/// A server on which a whole request must be there quickly.
+/// A server with a short request limit.
 fn hurried() -> TestServer {
     TestServer::with_limits(|limits| limits.request = Duration::from_millis(50))
 }
@@ -74,7 +74,7 @@ fn try_row(server: &TestServer, row: &Row, piece: usize, sent: &str) {
     });
 }
 
-/// Sends until all is sent, or nobody wants it any more.
+/// Sends the pieces until all are sent, or the server has closed.
 fn send_pieces(mut socket: &TcpStream, bytes: &[u8], piece: usize, answered: &AtomicBool) {
     for piece in bytes.chunks(piece) {
         if answered.load(Ordering::Relaxed) || socket.write_all(piece).is_err() {
@@ -83,7 +83,7 @@ fn send_pieces(mut socket: &TcpStream, bytes: &[u8], piece: usize, answered: &At
     }
 }
 
-/// Reads the answers of a row, and answers with the head of the last.
+/// Reads the answers of a row; returns the last head.
 fn read_answers(client: &mut Client, row: &Row, sent: &str) -> Head {
     let mut last = None;
     for status in &row.statuses {
@@ -99,7 +99,7 @@ fn read_answers(client: &mut Client, row: &Row, sent: &str) -> Head {
     head
 }
 
-/// An answer with a length, or in chunks.
+/// Reads an answer, with a length or in chunks.
 fn read_any_answer(client: &mut Client) -> (Head, String) {
     let head = client.read_head();
     let body = match head.header("Content-Length") {
@@ -128,17 +128,21 @@ fn check_end(client: &mut Client, row: &Row, last: &Head, sent: &str) {
 }
 
 #[test]
-fn after_an_answer_that_was_cut_short_comes_no_other() {
+fn no_answer_follows_one_that_was_cut_short() {
     let server = TestServer::start();
     let mut client = server.ask(&(get("/long-polling") + &get("/weigh")));
     server.wait_held("long_polling", 1);
     client.half_close();
     assert_eq!(client.read_head().status, 200);
-    assert_eq!(client.read_to_end(), "", "it would be taken for a chunk");
+    assert_eq!(
+        client.read_to_end(),
+        "",
+        "a second answer would be taken for a chunk"
+    );
 }
 
 #[test]
-fn the_page_of_bad_input_shows_this_very_table() {
+fn the_page_of_bad_input_shows_this_table() {
     let path = here("../docs/bad-input.md");
     let page = page::page(&table());
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -147,13 +151,13 @@ fn the_page_of_bad_input_shows_this_very_table() {
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == page,
-        "UPDATE_DOCS=1 cargo test --test bad_input writes it anew"
+        "docs/bad-input.md is out of date: UPDATE_DOCS=1 cargo test --test bad_input writes it"
     );
 }
 
 // --- any input ---
 
-/// Cases enough for seconds; `PROPTEST_CASES=100000` tries more.
+/// Enough cases for a few seconds; `PROPTEST_CASES=100000` tries more.
 fn config() -> Config {
     let few = Config::with_cases(100);
     Config {
@@ -161,12 +165,12 @@ fn config() -> Config {
             Some(_) => Config::default().cases,
             None => few.cases,
         },
-        failure_persistence: None, // what is found belongs into the corpus
+        failure_persistence: None, // what is found belongs in the corpus
         ..few
     }
 }
 
-/// Bytes, cut at these places.
+/// Bytes cut at these places.
 fn cut<'a>(bytes: &'a [u8], places: &[Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<usize> = places
         .iter()
@@ -182,7 +186,7 @@ fn places() -> impl Strategy<Value = Vec<Index>> {
     vec(any::<Index>(), 0..10)
 }
 
-/// A request as it was meant.
+/// A valid request, in its parts.
 #[derive(Clone, Debug)]
 struct Meant {
     method: String,
@@ -250,7 +254,7 @@ impl Meant {
     }
 }
 
-/// What happens to bytes on a bad day.
+/// A way to damage bytes.
 #[derive(Clone, Debug)]
 enum Mishap {
     Lost(Index),
@@ -270,7 +274,7 @@ fn mishaps() -> impl Strategy<Value = Vec<Mishap>> {
     vec(mishap, 1..5)
 }
 
-/// What is odd enough to be put anywhere.
+/// Odd pieces to insert anywhere.
 const ODD: &[&str] = &[
     "\r\n",
     "\n",
@@ -338,7 +342,7 @@ proptest! {
     }
 
     #[test]
-    fn a_valid_request_is_read_as_it_was_meant_and_what_follows_is_left(
+    fn a_valid_request_is_read_as_it_was_meant_and_the_next_bytes_are_left(
         meant in valid_requests(),
         empty_lines in 0..3usize,
         after in vec(any::<u8>(), 0..100),
@@ -360,7 +364,7 @@ proptest! {
     }
 
     #[test]
-    fn a_query_says_the_same_when_it_is_written_anew(
+    fn a_query_means_the_same_when_it_is_encoded_again(
         query in "((topic|since|wait|callback|name)=)?[ -~]{0,30}|(%[0-9a-fA-F]{2}){0,20}|\\PC{0,20}",
     ) {
         reader::check_query(query.as_bytes());
@@ -374,7 +378,7 @@ proptest! {
     }
 }
 
-/// Text with a taste for what scripts, lines and JSON are delimited by.
+/// Text with many of the characters that delimit scripts, lines and JSON.
 fn text() -> impl Strategy<Value = String> {
     let odd = [
         "</script>",
@@ -430,13 +434,13 @@ fn check_call(body: &str, callback: &str, data: &Value) {
     let json = body
         .strip_prefix(&before)
         .and_then(|body| body.strip_suffix(");"));
-    let answer = support::json(json.expect("one call, and nothing else"));
+    let answer = support::json(json.expect("one call and nothing else"));
     assert_eq!(answer["events"][0]["data"], *data);
 }
 
-// --- what was found ---
+// --- what the fuzzer has found ---
 
-/// The files below `tests/bad_input/corpus/`.
+/// The files of one kind in `tests/bad_input/corpus/`.
 fn corpus(kind: &str) -> Vec<Vec<u8>> {
     let folder = here("bad_input/corpus").join(kind);
     let files = fs::read_dir(&folder).expect("a folder of files");
@@ -445,7 +449,7 @@ fn corpus(kind: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_was_found_once_is_read_the_same_however_it_is_cut() {
+fn the_fuzzers_finds_are_read_the_same_however_they_are_cut() {
     for bytes in corpus("request") {
         let cuts = [1, 2, 7, bytes.len() / 2 + 1].map(|length| reader::every(length, &bytes));
         reader::check_cuts(&bytes, &cuts);
@@ -458,7 +462,7 @@ fn what_was_found_once_is_read_the_same_however_it_is_cut() {
 }
 
 #[test]
-fn what_was_found_once_does_not_keep_the_server_from_going_on() {
+fn the_fuzzers_finds_do_not_stop_the_server() {
     let server = TestServer::start();
     for bytes in corpus("request") {
         let mut client = server.connect();
@@ -470,7 +474,7 @@ fn what_was_found_once_does_not_keep_the_server_from_going_on() {
     wait_until("no connection left", || server.connections() == 0);
 }
 
-/// Reads to the end, whatever comes; an end there must be.
+/// Reads to the end, which must come.
 fn read_away(mut socket: &TcpStream) {
     if let Err(error) = std::io::copy(&mut socket, &mut std::io::sink()) {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);

@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{Client, get, handshake, json, post};
+use support::{Client, Program, get, handshake, json, post};
 
 fn comet(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_comet"));
@@ -19,67 +19,66 @@ fn comet(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end, which is near because what is asked for can't be had.
+fn spawn(arguments: &[&str]) -> Program {
+    let mut command = comet(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Program(command.spawn().expect("the program starts"))
+}
+
+fn read(pipe: Option<impl Read>) -> String {
+    let mut text = String::new();
+    let mut pipe = pipe.expect("piped");
+    pipe.read_to_string(&mut text).expect("UTF-8");
+    text
+}
+
+/// Runs it with arguments that it must refuse; returns its error output.
 fn refused(arguments: &[&str]) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = comet(arguments).output().expect("the program starts");
+    let mut program = spawn(arguments);
+    let status = program.wait();
     assert!(!status.success(), "{arguments:?} should be refused");
-    assert_eq!(String::from_utf8_lossy(&stdout), "");
-    String::from_utf8(stderr).expect("UTF-8")
+    assert_eq!(read(program.0.stdout.take()), "");
+    read(program.0.stderr.take())
 }
 
 /// A running comet and the addresses that it printed.
 struct Running {
-    child: Child,
+    program: Program,
     lines: Vec<String>,
     addresses: Vec<SocketAddr>,
 }
 
 impl Running {
-    /// Starts it and reads as many lines as it has listeners.
+    /// Starts it and reads its first lines, one for each listener.
     fn start(arguments: &[&str], lines: usize) -> Running {
-        let mut command = comet(arguments);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let out = BufReader::new(child.stdout.take().expect("piped"));
-        let lines: Vec<String> = out
-            .lines()
-            .take(lines)
-            .map(|line| line.expect("UTF-8"))
-            .collect();
+        let mut program = spawn(arguments);
+        let lines = program.first_lines(lines);
         let addresses = lines.iter().map(|line| address(line)).collect();
         Running {
-            child,
+            program,
             lines,
             addresses,
         }
     }
 
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is running");
+    fn id(&self) -> i32 {
+        self.program.0.id() as i32
     }
 
-    /// `T` is stopped.
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.id()), signal).expect("it is running");
+    }
+
+    /// Its state in `/proc`: `T` if it is stopped.
     fn state(&self) -> char {
-        let process = procfs::process::Process::new(self.child.id() as i32);
+        let process = procfs::process::Process::new(self.id());
         process.unwrap().stat().unwrap().state
     }
 
+    /// Waits until it has ended; returns its status and its log.
     fn wait(mut self) -> (ExitStatus, String) {
-        support::wait_until("it ends", || {
-            let ended = self.child.try_wait().expect("it can be waited for");
-            ended.is_some()
-        });
-        let mut log = String::new();
-        let mut stderr = self.child.stderr.take().expect("piped");
-        stderr.read_to_string(&mut log).expect("UTF-8");
-        (self.child.wait().expect("it ends"), log)
+        let status = self.program.wait();
+        (status, read(self.program.0.stderr.take()))
     }
 }
 
@@ -138,12 +137,12 @@ fn a_second_interrupt_ends_it_at_once() {
     client.send(get("/xhr-streaming"));
     client.read_head();
     running.signal(Signal::SIGINT);
-    while !client.read_chunk().is_empty() {} // it is ending, and waits for us to close
+    while !client.read_chunk().is_empty() {} // then the server waits for this client to close
     running.signal(Signal::SIGINT);
     assert_eq!(running.wait().0.code(), Some(130));
 }
 
-/// What holds a connection, and the proper end of its answer.
+/// Requests that are held, and the proper end of each answer.
 fn held_with_ends() -> [(String, &'static [u8]); 7] {
     [
         (get("/long-polling"), b",\"gap\":false}\r\n0\r\n\r\n"),
@@ -196,7 +195,7 @@ fn it_ends_well_although_the_desk_waits_for_a_client() {
     let desk = running.addresses[2];
     let mut waiting = Client::to(desk);
     waiting.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n");
-    let mut stuck = Client::to(desk); // it asks, and asks, and reads no answer
+    let mut stuck = Client::to(desk); // sends requests and reads no answer
     stuck.send(get("/comet.js").repeat(1000));
     let is_answered = || {
         let mut client = Client::to(desk);
@@ -205,10 +204,10 @@ fn it_ends_well_although_the_desk_waits_for_a_client() {
         client.socket.set_read_timeout(second).unwrap();
         client.socket.read(&mut [0]).is_ok()
     };
-    support::wait_until("the desk waits", || !is_answered());
+    support::wait_until("the desk waits for a client", || !is_answered());
     running.signal(Signal::SIGTERM);
     assert!(running.wait().0.success());
-    drop((waiting, stuck)); // until here they were open
+    drop((waiting, stuck)); // open until here
 }
 
 #[test]
@@ -233,19 +232,19 @@ fn a_request_that_came_just_before_the_end_is_answered() {
     assert!(running.wait().0.success());
 }
 
-/// With limits of an hour, only the end's own limit lets go of one that does not take its answer; and one
-/// that never stops talking is told all the same.
+/// The other limits are an hour, so only the drain deadline can disconnect a client that does not read its
+/// answer. A client that never stops sending still gets its Close.
 #[test]
-fn it_ends_well_although_some_never_do() {
+fn it_ends_well_although_some_clients_never_do() {
     let running = Running::start(&[ANY, &["--patience", "3600"]].concat(), 3);
     let address = running.addresses[0];
     let large = "x".repeat(60 << 10);
     (0..3).for_each(|_| _ = publish(address, &large));
-    let mut stuck = Client::to(address); // it asks, and asks, and reads no answer
+    let mut stuck = Client::to(address); // sends requests and reads no answer
     let second = Some(std::time::Duration::from_secs(1));
     stuck.socket.set_write_timeout(second).unwrap();
     let questions = get("/polling?since=-1024").repeat(100);
-    while stuck.socket.write_all(questions.as_bytes()).is_ok() {} // until nobody takes any more
+    while stuck.socket.write_all(questions.as_bytes()).is_ok() {} // until the sockets are full
     let mut talking = Client::to(address);
     talking.send(handshake("/websocket"));
     talking.read_head();
@@ -258,17 +257,17 @@ fn it_ends_well_although_some_never_do() {
     assert!(status.success(), "{status} {log}");
     assert!(log.contains("did not end in time"), "{log}");
     talk.join().unwrap();
-    drop(stuck); // until here it was open
+    drop(stuck); // open until here
 }
 
 #[test]
-fn other_machines_are_served_by_address_and_by_a_name_that_was_named() {
-    let named = "http://classroom.test";
+fn other_machines_are_served_by_address_and_by_an_allowed_name() {
+    let allowed = "http://classroom.test";
     let arguments = ["--listen", "0.0.0.0:0", "--desk", "off", "--allow-origin"];
-    let running = Running::start(&[&arguments[..], &[named]].concat(), 1);
+    let running = Running::start(&[&arguments[..], &[allowed]].concat(), 1);
     let port = running.addresses[0].port();
     let say = |host: &str, origin: &str| {
-        // An address of this machine that is neither localhost nor where we are said to listen.
+        // An address of this machine that is neither localhost nor in --listen.
         let mut client = Client::to(SocketAddr::from(([127, 0, 0, 2], port)));
         let own = format!("Host: {host}\r\nOrigin: {origin}\r\n");
         client.send(post("/publish", "hello").replace("Host: localhost\r\n", &own));
@@ -276,7 +275,7 @@ fn other_machines_are_served_by_address_and_by_a_name_that_was_named() {
     };
     let address = format!("127.0.0.2:{port}");
     assert_eq!(say(&address, &format!("http://{address}")), 200);
-    assert_eq!(say("classroom.test", named), 200);
+    assert_eq!(say("classroom.test", allowed), 200);
     assert_eq!(say(&address, "http://evil.test"), 403);
     assert_eq!(say("evil.test", "http://evil.test"), 421);
     running.signal(Signal::SIGTERM);
@@ -310,7 +309,7 @@ fn a_taken_port_gets_one_clear_line() {
         ("--listen", ["--desk", "off"]),
         ("--desk", ["--listen", "127.0.0.1:0"]),
     ] {
-        let _held = TcpListener::bind(&taken); // still taken, by this or by the one above
+        let _held = TcpListener::bind(&taken); // taken by this socket or by the one above
         let log = refused(&[&[option, &taken], &others[..]].concat());
         let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
         assert_eq!(errors.len(), 1, "{log}");
@@ -372,31 +371,31 @@ fn every_thread_of_the_program_has_a_name_of_its_own() {
     client.send(get("/long-polling"));
     client.read_head();
     let names = || -> Vec<String> {
-        let process = procfs::process::Process::new(running.child.id() as i32).unwrap();
+        let process = procfs::process::Process::new(running.id()).unwrap();
         let tasks = process.tasks().unwrap().filter_map(|task| task.ok());
         tasks
             .filter_map(|task| Some((task.tid, task.stat().ok()?.comm)))
-            .filter(|(tid, _)| *tid != running.child.id() as i32)
+            .filter(|(tid, _)| *tid != running.id())
             .map(|(_, name)| name)
             .collect()
     };
     support::wait_until("a long-poll thread", || {
         names().iter().any(|name| name.starts_with("long-poll-"))
     });
-    support::wait_until("only the main thread is called so", || {
-        !names().contains(&"comet".to_string()) // a thread that has just begun still is
+    support::wait_until("only the main thread to be named comet", || {
+        !names().contains(&"comet".to_string()) // a new thread has this name until it sets its own
     });
     running.signal(Signal::SIGTERM);
     drop(client);
     running.wait();
 }
 
-/// Stops the whole process, as a debugger does, and lets it go on: system calls that wait return EINTR.
+/// Stops the whole process, as a debugger does, and continues it: blocking system calls return EINTR.
 fn stop_and_go(running: &Running) {
     running.signal(Signal::SIGSTOP);
     support::wait_until("stopped", || running.state() == 'T');
     running.signal(Signal::SIGCONT);
-    support::wait_until("going on", || running.state() != 'T');
+    support::wait_until("running again", || running.state() != 'T');
 }
 
 fn publish(address: SocketAddr, text: &str) -> u64 {
@@ -406,7 +405,7 @@ fn publish(address: SocketAddr, text: &str) -> u64 {
 }
 
 #[test]
-fn a_debuggers_stop_is_no_error_to_anyone() {
+fn a_debuggers_stop_is_an_error_to_nobody() {
     let running = Running::start(ANY, 3);
     let address = running.addresses[0];
     let mut halfway = Client::to(address);
@@ -446,19 +445,18 @@ fn a_write_goes_on_after_a_debuggers_stop() {
     stream.send(get("/xhr-streaming"));
     stream.read_head();
     let large = "x".repeat(60 << 10);
-    let last = (0..400).map(|_| publish(address, &large)).max(); // more than the sockets take
+    let last = (0..400).map(|_| publish(address, &large)).max(); // more than the sockets hold
     let last = last.expect("an id").to_string();
     for _ in 0..10 {
         stop_and_go(&running);
     }
-    while !stream.read_chunk().contains(&last) {}
-    while !websocket
-        .read()
-        .expect("it is still open")
-        .to_text()
-        .unwrap()
-        .contains(&last)
-    {}
+    support::wait_until("the last event on the stream", || {
+        stream.read_chunk().contains(&last)
+    });
+    support::wait_until("the last event on the WebSocket", || {
+        let message = websocket.read().expect("it is still open");
+        message.to_text().unwrap().contains(&last)
+    });
     running.signal(Signal::SIGTERM);
     drop((stream, websocket));
     running.wait();

@@ -1,4 +1,4 @@
-//! The echo, byte by byte. (What a frame's first byte says: see `websocket.rs`.)
+//! The echo, byte by byte. The first byte of a frame is explained in `websocket.rs`.
 
 mod support;
 
@@ -38,7 +38,7 @@ fn empty_messages_come_back_too() {
 }
 
 #[test]
-fn json_is_a_text_like_any_other() {
+fn json_comes_back_as_text() {
     let server = TestServer::start();
     let mut client = server.open("/echo");
     client.send(frame(0x81, b"{ \"a\" : 1 }"));
@@ -96,7 +96,7 @@ fn a_frame_sent_together_with_the_handshake_comes_back() {
 }
 
 #[test]
-fn two_clients_hear_only_themselves() {
+fn each_client_gets_only_its_own_messages() {
     let server = TestServer::start();
     let mut one = server.open("/echo");
     let mut other = server.open("/echo");
@@ -135,7 +135,7 @@ fn a_close_is_echoed_and_ends_the_connection() {
 }
 
 #[test]
-fn the_heartbeat_is_a_ping_now_and_then() {
+fn the_heartbeat_is_a_repeated_ping() {
     let server = TestServer::with_limits(|limits| limits.heartbeat = Duration::from_millis(20));
     let mut client = server.open("/echo");
     client.expect([0x89, 0, 0x89, 0]);

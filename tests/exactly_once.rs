@@ -1,5 +1,5 @@
-//! Exactly once, in order, whatever cuts the connection: here each technique's client, byte by byte;
-//! in `comet_js.rs` the real script in a browser.
+//! Exactly once, in order, however the connection is cut: here a client of each technique, byte by byte; in
+//! `comet_js.rs` the real script in a browser.
 
 #[allow(dead_code)]
 #[path = "support/browser.rs"]
@@ -33,27 +33,30 @@ use wire::{Answer, Framing, TECHNIQUES, Technique, id};
 const EVENTS: usize = 10_000;
 const PUBLISHERS: usize = 4;
 const RESTARTS: usize = 3;
-/// The number of the last event of all, after the others.
+/// The number of the last event, published after all others.
 const THE_END: usize = EVENTS;
 
-/// How a client leaves, when it is not the server who ends it.
+/// How a client leaves, unless the server ends the connection first.
 const MANNERS: [&str; 4] = ["mid-request", "closed", "half-closed", "reset"];
-/// What it is in the middle of, in some of these cases.
+/// Where in an answer it leaves, in some cases.
 const PLACES: [&str; 4] = ["mid-head", "mid-body", "mid-chunk", "mid-frame"];
 
 #[test]
 fn exactly_once_in_order_on_every_technique() {
     seeded(|random| {
-        // Polls end without news, and streams beat, in between whatever else happens.
+        // So short that empty answers and heartbeats come between the events.
         let mut server = TestServer::with_limits(|limits| {
             limits.hold = Duration::from_millis(1);
             limits.heartbeat = Duration::from_millis(5);
         });
         let stage = Stage::new(&server);
-        let (truth, heard) = play(&mut server, &stage, random);
-        let heard = TECHNIQUES.iter().zip(&heard);
-        let gaps = heard.map(|((name, _), told)| truth.check(name, stage.base, told));
-        assert!(gaps.sum::<usize>() > 0, "the ring has never moved on");
+        let (truth, received) = play(&mut server, &stage, random);
+        let received = TECHNIQUES.iter().zip(&received);
+        let gaps = received.map(|((name, _), told)| truth.check(name, stage.base, told));
+        assert!(
+            gaps.sum::<usize>() > 0,
+            "no client ever fell behind the ring"
+        );
         let cuts = stage.cuts.into_inner().unwrap();
         for kind in MANNERS.iter().chain(&PLACES) {
             assert!(
@@ -64,8 +67,8 @@ fn exactly_once_in_order_on_every_technique() {
     });
 }
 
-/// Everybody at once: the clients, the publishers, and a server that now and then is another. Answers
-/// with what there was, and what each client was told.
+/// Runs the clients and the publishers, and restarts the server a few times meanwhile. Returns what was published,
+/// and what each client received.
 fn play(server: &mut TestServer, stage: &Stage, mut random: Rng) -> (Truth, Vec<Vec<Told>>) {
     thread::scope(|scope| {
         let clients = TECHNIQUES.map(|technique| {
@@ -87,19 +90,19 @@ fn play(server: &mut TestServer, stage: &Stage, mut random: Rng) -> (Truth, Vec<
     })
 }
 
-/// What a thread answers; what it died of is what the test dies of.
+/// A thread's result, or its panic.
 fn join<T>(thread: ScopedJoinHandle<T>) -> T {
     thread.join().unwrap_or_else(|why| resume_unwind(why))
 }
 
-/// What everybody on it sees.
+/// What all clients and publishers share.
 struct Stage {
     addresses: Vec<SocketAddr>,
     /// The id before the first event.
     base: u64,
     /// How many events have been published.
     published: AtomicUsize,
-    /// In which of the [`MANNERS`] clients have left, and in which of the [`PLACES`].
+    /// The [`MANNERS`] and [`PLACES`] in which clients have left so far.
     cuts: Mutex<BTreeSet<&'static str>>,
 }
 
@@ -139,7 +142,7 @@ impl Stage {
     }
 }
 
-/// Before something is tried once more.
+/// Waits before the next attempt.
 fn moment() {
     thread::sleep(Duration::from_millis(1));
 }
@@ -149,7 +152,7 @@ fn moment() {
 struct Publisher<'a> {
     stage: &'a Stage,
     random: Rng,
-    /// Kept alive from one event to the next, until the server ends it.
+    /// Reused for each event until the server ends it.
     socket: Option<TcpStream>,
 }
 
@@ -162,13 +165,13 @@ impl Publisher<'_> {
         }
     }
 
-    /// Publishes a fourth of all events; their numbers begin with this.
+    /// Publishes a quarter of all events, numbered from `first`.
     fn publish_share(mut self, first: usize) -> Vec<Published> {
         let numbers = first..first + EVENTS / PUBLISHERS;
         numbers.map(|number| self.publish(number)).collect()
     }
 
-    /// Publishes one event. Without an answer it has not been published: then it is tried again.
+    /// Publishes one event, and retries until it is answered: without an answer it was not published.
     fn publish(&mut self, number: usize) -> Published {
         let text = "</script>\u{2028}홈런".repeat(self.random.usize(0..8));
         let body = json!({ "number": number, "text": text }).to_string();
@@ -207,7 +210,7 @@ impl Publisher<'_> {
     }
 }
 
-/// What a read brought. No bytes: the connection has ended.
+/// The length of a read, or an error if the connection has ended.
 fn came(read: io::Result<usize>) -> io::Result<usize> {
     match read {
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -220,7 +223,7 @@ fn came(read: io::Result<usize>) -> io::Result<usize> {
 
 // The clients.
 
-/// How a connection is to be cut: after so many bytes, and in this one of the [`MANNERS`].
+/// How a connection is cut: after this many bytes, in one of the [`MANNERS`].
 struct Cut {
     after: usize,
     manner: &'static str,
@@ -230,10 +233,12 @@ struct Client<'a> {
     technique: Technique,
     stage: &'a Stage,
     random: Rng,
-    /// How long an answer may be, if it is a stream: some have a limit.
+    /// The `limit` of a stream's answer, or nothing.
     limit: &'static str,
     /// The last id it saw.
     last: u64,
+    /// When it must have seen the last event.
+    deadline: Instant,
     asked: Instant,
     told: Vec<Told>,
     ended: bool,
@@ -247,25 +252,20 @@ impl Client<'_> {
             random,
             limit: "",
             last: stage.base,
+            deadline: Instant::now() + PATIENCE * 3,
             asked: Instant::now(),
             told: Vec::new(),
             ended: false,
         }
     }
 
-    /// Comes back until it has seen the last event of all. Now and then it stays away for so long that
-    /// the ring may move on.
+    /// Reconnects until it has seen the last event. Now and then it stays away long enough for the ring to lose
+    /// events.
     fn follow(mut self) -> Vec<Told> {
-        let deadline = Instant::now() + PATIENCE * 3;
         while !self.ended {
-            assert!(
-                Instant::now() < deadline,
-                "{} came to {}",
-                self.technique.0,
-                self.last
-            );
+            self.assert_in_time();
             if self.visit().is_err() {
-                moment(); // the server may be away
+                moment(); // perhaps the server is restarting
             }
             if self.random.u8(0..20) == 0 {
                 let missed = self.random.usize(0..2 * RING_EVENTS);
@@ -275,6 +275,12 @@ impl Client<'_> {
         self.told
     }
 
+    fn assert_in_time(&self) {
+        let (path, last) = (self.technique.0, self.last);
+        let in_time = Instant::now() < self.deadline;
+        assert!(in_time, "{path} waited in vain for the event after {last}");
+    }
+
     /// One connection, until it is cut or the server ends it.
     fn visit(&mut self) -> io::Result<()> {
         let mut socket = self.stage.connect(&mut self.random)?;
@@ -282,7 +288,7 @@ impl Client<'_> {
         self.limit = self
             .random
             .choice(["", "&limit=1", "&limit=20000"])
-            .expect("some");
+            .expect("three limits");
         if cut.manner == "mid-request" {
             let request = self.request();
             let part = self.random.usize(0..request.len());
@@ -297,12 +303,12 @@ impl Client<'_> {
                 return Ok(());
             }
             if self.technique.0 == "polling" {
-                thread::sleep(Duration::from_millis(5)); // this is what polling is
+                thread::sleep(Duration::from_millis(5)); // the interval of polling
             }
         }
     }
 
-    /// Mid-head, in the middle of something later, or so late that the server may be first.
+    /// A cut within the head, somewhere later, or so late that the server may end the connection first.
     fn choose_cut(&mut self) -> Cut {
         let most = [400, 4_000, 40_000, 400_000][self.random.usize(0..4)];
         Cut {
@@ -311,8 +317,8 @@ impl Client<'_> {
         }
     }
 
-    /// Asks for what came after the last id; an event source as a browser does, which asks for the
-    /// same URL again.
+    /// The request for events after the last id. An event source keeps its URL and sends `Last-Event-ID`, as a
+    /// browser does.
     fn request(&self) -> String {
         let last = self.last;
         match self.technique.0 {
@@ -327,15 +333,16 @@ impl Client<'_> {
         }
     }
 
-    /// Reads an answer in pieces of random size. May the next question follow on this connection?
+    /// Reads an answer in pieces of random size. `true` if the connection takes the next request.
     fn read_answer(&mut self, socket: &mut TcpStream, cut: &mut Cut) -> io::Result<bool> {
         let mut answer = Answer::default();
         let mut buffer = [0; 8192];
         while !answer.ended && !self.ended {
+            self.assert_in_time();
             let piece = 1 << self.random.u32(0..13);
             if cut.after == 0 {
                 self.leave(socket, cut.manner, answer.place())?;
-                cut.after = usize::MAX; // what is still on its way counts
+                cut.after = usize::MAX; // what still arrives counts
             }
             let count = came(socket.read(&mut buffer[..piece.min(cut.after)]))?;
             cut.after -= count;
@@ -346,8 +353,7 @@ impl Client<'_> {
         Ok(answer.framing != Framing::Frames)
     }
 
-    /// Leaves; what has come of a message is lost with the connection. Only one that is half-closed can
-    /// still be read.
+    /// Leaves; a message that is incomplete is lost. Only a half-closed connection can still be read.
     fn leave(
         &self,
         socket: &TcpStream,
@@ -366,7 +372,10 @@ impl Client<'_> {
     fn hear(&mut self, message: &Value) {
         let is_gap = message["gap"] == true;
         if !is_gap && message["id"].is_null() {
-            assert_eq!(message["next"], self.last, "go on after the last one");
+            assert_eq!(
+                message["next"], self.last,
+                "an empty answer keeps the cursor"
+            );
             return;
         }
         let number = (!is_gap).then(|| id(&message["data"]["number"]) as usize);

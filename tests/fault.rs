@@ -1,4 +1,4 @@
-//! A fault stays where it is: a panic in one connection's thread ends that connection alone.
+//! A panic in one connection's thread ends only that connection.
 
 mod support;
 
@@ -13,7 +13,7 @@ use comet::server::{Server, log_panics};
 use log::{LevelFilter, Log, Metadata, Record};
 use support::{TestServer, ids, json, settings, wait_until};
 
-/// Keeps what is logged as an error.
+/// Collects the errors in the log.
 struct Kept(Mutex<Vec<String>>);
 
 static LOG: Kept = Kept(Mutex::new(Vec::new()));
@@ -39,7 +39,7 @@ impl Kept {
     }
 }
 
-/// A technique with a fault: it takes a seat, holds the connection, and panics.
+/// A technique that takes a seat, holds the connection, and panics.
 fn faulty(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
     let _seat = hub.join(request.topic()?, request.cursor()?)?;
     conn.start("text/plain", &[])?;
@@ -67,7 +67,7 @@ fn a_fault_stays_where_it_is() {
     log::set_logger(&LOG).expect("the first logger of this process");
     log::set_max_level(LevelFilter::Error);
     log_panics();
-    let server = Server::start_with(settings(), routes_with_a_fault()).expect("it starts");
+    let server = Server::start_with(settings(), routes_with_a_fault()).expect("the server starts");
     let server = TestServer {
         address: server.addresses[0],
         server: Some(server),
@@ -80,15 +80,17 @@ fn a_fault_stays_where_it_is() {
         assert_eq!(client.read_head().status, 200);
         assert_eq!(client.read_to_end(), "", "the connection ends");
     }
-    wait_until("only the other one is left", || server.connections() == 1);
-    assert_eq!(server.held("faulty"), 0, "the count is true");
+    wait_until("only the long poll to be left", || {
+        server.connections() == 1
+    });
+    assert_eq!(server.held("faulty"), 0, "the panic left the count right");
     assert_eq!(server.held("long_polling"), 1);
     assert_eq!(server.server().shared.hub.seats(), 1);
 
     let id = server.publish("chat", "the others go on");
     assert_eq!(ids(&json(&held.read_chunk())), [id]);
     let lines = LOG.lines();
-    assert_eq!(lines.len(), 20, "each is logged once: {lines:?}");
+    assert_eq!(lines.len(), 20, "each panic is logged once: {lines:?}");
     for line in lines.iter() {
         assert!(line.starts_with("thread faulty-"), "{line}");
         assert!(line.contains("a fault that was forced"), "{line}");

@@ -1,10 +1,9 @@
-//! A client that hangs up frees its thread, and one that vanishes without a word is found.
+//! A client that hangs up frees its thread, and so does one that vanishes without FIN or RST.
 //!
-//! What is covered: the end of a connection that the client's kernel tells of (FIN, RST, and half of
-//! it closed); a client whose machine has forgotten the connection, so that its kernel answers the next
-//! packet with RST (`TCP_REPAIR`, needs root); and a client that is silent for good, of which not even an
-//! acknowledgement comes (a socket filter that drops every packet, which anyone may set).
-//! What is not: a network that breaks and heals in between. That is TCP's own business.
+//! Covered: an end that the client's kernel reports (FIN, RST, half-close); a client whose kernel has forgotten the
+//! connection and answers the next packet with RST (`TCP_REPAIR`, needs root); and a client that never acknowledges
+//! anything again (a socket filter that drops every packet, which needs no privilege).
+//! Not covered: a network that breaks and heals in between. TCP handles that.
 
 mod support;
 
@@ -20,7 +19,7 @@ use support::{Client, TestServer, get, handshake, skip, wait_until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Everything that holds a connection: its name and the request that it begins with.
+/// Everything that holds a connection: its name and its request.
 fn held_techniques() -> [(&'static str, String); 8] {
     [
         ("long_polling", get("/long-polling")),
@@ -34,8 +33,7 @@ fn held_techniques() -> [(&'static str, String); 8] {
     ]
 }
 
-/// A server on which no limit and no heartbeat will end anything within an hour: that a client is
-/// gone, only the doorbell can tell.
+/// A server whose limits and heartbeat are an hour, so that only the doorbell can find a client gone.
 fn patient_server() -> TestServer {
     TestServer::with_limits(|limits| {
         limits.request = HOUR;
@@ -64,21 +62,21 @@ fn wait_until_nobody_is_held(server: &TestServer) {
     wait_until("no connection left", || server.connections() == 0);
 }
 
-/// The connection ends with RST instead of FIN.
+/// Ends the connection with RST instead of FIN.
 fn reset(client: Client) {
     let at_once = Some(Duration::ZERO);
     SockRef::from(&client.socket).set_linger(at_once).unwrap();
 }
 
-/// The client's kernel forgets the connection: it ends without FIN or RST, and nobody is told. Needs
-/// root (CAP_NET_ADMIN); `false` if that can't be had.
+/// Makes the client's kernel forget the connection, without FIN or RST. Needs root (CAP_NET_ADMIN); `false`
+/// without it.
 fn forget(client: Client) -> bool {
     const TCP_REPAIR: libc::c_int = 19;
     set_option(&client.socket, libc::IPPROTO_TCP, TCP_REPAIR, &1)
 }
 
-/// From now on the client takes nothing in, not even to acknowledge it: what comes for it is dropped
-/// before TCP sees it, as if the cable were cut. The filter is one instruction: keep 0 bytes.
+/// Drops every packet to the client before TCP sees it, as if the cable were cut, so that the client acknowledges
+/// nothing. The filter is one instruction: keep 0 bytes.
 fn fall_silent(client: &Client) {
     let mut drop_all = libc::sock_filter {
         code: (libc::BPF_RET | libc::BPF_K) as u16,
@@ -110,7 +108,7 @@ fn set_option<T>(socket: &TcpStream, level: libc::c_int, option: libc::c_int, va
 fn a_client_that_hangs_up_frees_its_thread() {
     let server = patient_server();
     for client in hold_all(&server) {
-        drop(client); // FIN; or RST, where there is something unread
+        drop(client); // FIN, or RST if something is unread
     }
     wait_until_nobody_is_held(&server);
 }
@@ -146,12 +144,12 @@ fn a_client_that_closes_its_sending_half_frees_its_thread_and_reads_the_end() {
 }
 
 #[test]
-fn a_client_that_sent_more_early_than_is_kept_frees_its_thread_when_it_hangs_up() {
+fn a_client_that_sent_more_than_is_kept_frees_its_thread_when_it_hangs_up() {
     let server = patient_server();
     for mut client in hold_all(&server) {
         let early = get("/polling").repeat(MAX_HEAD / 40); // some 20 KB
         assert!(early.len() > MAX_HEAD);
-        let _ = client.socket.write_all(early.as_bytes()); // a WebSocket is closed over this, maybe midway
+        let _ = client.socket.write_all(early.as_bytes()); // a WebSocket closes on this, perhaps midway
         drop(client);
     }
     wait_until_nobody_is_held(&server);
@@ -177,14 +175,13 @@ fn a_client_that_hangs_up_between_requests_or_in_the_middle_of_one_frees_its_thr
 fn a_client_that_hangs_up_while_its_thread_is_busy_writing_frees_it() {
     let server = patient_server();
     let clients = hold_all(&server);
-    server.burst("chat"); // more than the sockets take: those that stream are in the middle of a write
+    server.burst("chat"); // more than the sockets hold, so that the streams are in the middle of a write
     drop(clients);
     wait_until_nobody_is_held(&server);
 }
 
-/// A server on which one that vanished is found by the next heartbeat, or (on the techniques that answer
-/// once) by the answer when the time is up. It must be found within the heartbeat and three times
-/// the write limit: the idle limit would not find it within an hour.
+/// A server on which a write finds a client that vanished: the next heartbeat of a stream, or a poll's answer when
+/// its hold is over. The heartbeat and three times the write limit must be enough: the idle limit is an hour.
 fn watchful_server() -> TestServer {
     TestServer::with_limits(|limits| {
         limits.idle = HOUR;
@@ -195,7 +192,7 @@ fn watchful_server() -> TestServer {
 }
 
 #[test]
-fn a_client_whose_machine_forgot_the_connection_is_found_by_the_next_heartbeat() {
+fn a_client_whose_kernel_forgot_the_connection_is_found_by_the_next_heartbeat() {
     let server = watchful_server();
     for (_, request) in held_techniques() {
         let mut client = server.ask(&request);
@@ -208,7 +205,7 @@ fn a_client_whose_machine_forgot_the_connection_is_found_by_the_next_heartbeat()
 }
 
 #[test]
-fn a_client_that_falls_silent_is_found_by_what_it_does_not_acknowledge() {
+fn a_client_that_falls_silent_is_found_by_its_missing_acknowledgements() {
     let server = watchful_server();
     let mut clients = Vec::new();
     for (_, request) in held_techniques() {
@@ -218,5 +215,5 @@ fn a_client_that_falls_silent_is_found_by_what_it_does_not_acknowledge() {
         clients.push(client);
     }
     wait_until_nobody_is_held(&server);
-    drop(clients); // until here they were open: nobody has told the server anything
+    drop(clients); // open until here: the server got neither FIN nor RST
 }

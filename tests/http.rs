@@ -1,5 +1,4 @@
-//! How requests are read, byte by byte: the limits, what is refused and how, and who may read the
-//! answers.
+//! How requests are read, byte by byte: the limits, the refusals, and which pages may read the answers.
 
 mod support;
 
@@ -9,7 +8,7 @@ use comet::http::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
 use comet::hub::Cursor;
 use support::{Client, Head, TestServer, get, ids, json, post, settings, wait_until};
 
-/// Sends what must be refused, and reads the answer: it is the last one, and the connection closes.
+/// Sends a request that must be refused; returns the status and the error. The connection must then close.
 fn refused(server: &TestServer, request: impl AsRef<[u8]>) -> (u16, String) {
     let mut client = server.connect();
     client.send(request);
@@ -27,7 +26,7 @@ fn status(server: &TestServer, request: impl AsRef<[u8]>) -> u16 {
     client.read_head().status
 }
 
-/// A GET of /weigh whose head is so long.
+/// A GET of /weigh whose head has this length.
 fn head_of(length: usize) -> String {
     let before = "GET /weigh HTTP/1.1\r\nHost: localhost\r\nX: ";
     let filling = "x".repeat(length - before.len() - 4);
@@ -50,7 +49,7 @@ fn a_head_may_have_16_kib_and_no_more() {
     assert_eq!(
         client.read_answer().0.status,
         431,
-        "nor when it comes second"
+        "the limit holds for a second request, too"
     );
 }
 
@@ -104,7 +103,7 @@ fn a_body_may_have_64_kib_and_no_more() {
 }
 
 #[test]
-fn the_answer_to_a_body_that_is_too_large_arrives_although_the_client_still_sends() {
+fn the_answer_to_a_body_that_is_too_large_arrives_while_the_client_still_sends() {
     let server = TestServer::start();
     let (status, _) = refused(&server, post("/publish", &"x".repeat(MAX_BODY + 1)));
     assert_eq!(status, 413);
@@ -124,7 +123,7 @@ fn a_body_in_chunks_is_411() {
 }
 
 #[test]
-fn a_length_given_twice_is_refused_but_for_the_same_one() {
+fn a_length_given_twice_is_refused_unless_it_is_the_same() {
     let server = TestServer::start();
     let with = |lengths| format!("POST /publish HTTP/1.1\r\nHost: localhost\r\n{lengths}\r\n\r\n1");
     for lengths in [
@@ -145,7 +144,7 @@ fn a_length_given_twice_is_refused_but_for_the_same_one() {
 }
 
 #[test]
-fn a_length_that_is_no_number_is_refused() {
+fn a_length_that_is_not_a_number_is_refused() {
     let server = TestServer::start();
     for length in [
         "", "-1", "+1", "1.0", "0x1", "1, 1", "1 1", "one", "\u{661}",
@@ -171,35 +170,35 @@ fn a_body_of_a_get_is_read_and_not_taken_for_the_next_request() {
     assert!(client.read_answer().1.starts_with(r#"{"events":"#));
 }
 
-// --- what never was HTTP, or is not quite ---
+// --- what is not HTTP, or not quite ---
 
 #[test]
 fn bytes_that_could_be_read_in_two_ways_are_refused() {
     let server = TestServer::start();
     for request in [
         "GET / HTTP/1.1\nHost: localhost\r\n\r\n", // bare LF
-        "GET / HTTP/1.1\r\nHost: localhost\n\r\n", // and again
-        "GET / HTTP/1.1\r\nHost: localhost\r\n\n", // and at the end
+        "GET / HTTP/1.1\r\nHost: localhost\n\r\n", // bare LF
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\n", // bare LF at the end
         "GET / HTTP/1.1\r\nHost: localhost\rA: b\r\n\r\n", // bare CR
         "GET / HTTP/1.1\r\nHost: localhost\r\nA: b\0c\r\n\r\n", // NUL
-        "GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n", // and in the target
+        "GET /\0 HTTP/1.1\r\nHost: localhost\r\n\r\n", // NUL in the target
         "GET / HTTP/1.1\r\nHost: localhost\r\nA: b\r\n c\r\n\r\n", // obs-fold
-        "GET / HTTP/1.1\r\n Host: localhost\r\n\r\n", // a fold of nothing
+        "GET / HTTP/1.1\r\n Host: localhost\r\n\r\n", // obs-fold without a header before it
         "GET / HTTP/1.1\r\nHost : x\r\n\r\n",      // space before the colon
         "GET / HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n", // no colon
         "GET / HTTP/1.1\r\nHost: localhost\r\n: no name\r\n\r\n", // no name
         "GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n", // two spaces
         "GET /\r\nHost: localhost\r\n\r\n",        // HTTP/0.9
         "GET polling HTTP/1.1\r\nHost: localhost\r\n\r\n", // no path
-        "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", // nor here
-        "G(T / HTTP/1.1\r\nHost: localhost\r\n\r\n", // no token
+        "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", // no path
+        "G(T / HTTP/1.1\r\nHost: localhost\r\n\r\n", // not a token
     ] {
         assert_eq!(refused(&server, request).0, 400, "{request:?}");
     }
 }
 
 #[test]
-fn a_tls_hello_is_told_to_use_http() {
+fn a_tls_hello_gets_the_advice_to_use_http() {
     let server = TestServer::start();
     let (status, error) = refused(&server, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
     assert_eq!(status, 400);
@@ -207,7 +206,7 @@ fn a_tls_hello_is_told_to_use_http() {
 }
 
 #[test]
-fn what_does_not_begin_with_a_letter_is_refused_without_waiting_for_more() {
+fn a_first_byte_that_is_not_a_letter_is_refused_without_waiting_for_more() {
     let server = TestServer::start();
     for byte in [0, b' ', b'\n', b'0', b'{', 0x7f, 0x80, 0xff] {
         let (status, error) = refused(&server, [byte]);
@@ -253,10 +252,10 @@ fn a_request_names_exactly_one_host() {
     );
 }
 
-// --- what is taken although it looks odd ---
+// --- what is accepted although it looks odd ---
 
 #[test]
-fn names_of_headers_have_no_case_and_values_no_space_around() {
+fn header_names_ignore_case_and_values_are_trimmed() {
     let server = TestServer::start();
     let request =
         "POST /publish HTTP/1.1\r\nhOST:localhost\r\ncontent-LENGTH: \t 5 \t \r\n\r\nhello";
@@ -271,7 +270,7 @@ fn a_header_may_hold_more_than_ascii() {
 }
 
 #[test]
-fn an_empty_line_before_the_request_is_ignored() {
+fn a_blank_line_before_the_request_is_ignored() {
     let server = TestServer::start();
     let mut client = server.ask(&("\r\n".to_string() + &get("/weigh")));
     assert_eq!(client.read_answer().1, r#"{"bytes":40}"#);
@@ -298,7 +297,7 @@ fn the_target_may_be_a_whole_url() {
 // --- Expect ---
 
 #[test]
-fn a_client_that_asks_first_is_told_to_go_on() {
+fn expect_100_continue_gets_100_before_the_body() {
     let server = TestServer::start();
     let mut client = server.ask(
         "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n",
@@ -311,7 +310,7 @@ fn a_client_that_asks_first_is_told_to_go_on() {
 }
 
 #[test]
-fn a_client_whose_body_is_here_or_too_large_is_not_told_to_go_on() {
+fn no_100_is_sent_for_a_body_that_has_come_or_is_too_large() {
     let server = TestServer::start();
     let asking = |length| {
         format!(
@@ -323,13 +322,13 @@ fn a_client_whose_body_is_here_or_too_large_is_not_told_to_go_on() {
 }
 
 #[test]
-fn http_1_0_knows_no_100() {
+fn http_1_0_gets_no_100() {
     let server = TestServer::with_limits(|limits| limits.request = Duration::from_millis(50));
     let asking = "POST /publish HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     assert_eq!(
         status(&server, asking),
         408,
-        "the server waits, and says nothing"
+        "the server waits for the body and sends nothing"
     );
 }
 
@@ -346,13 +345,13 @@ fn another_expectation_is_417() {
 
 // --- time ---
 
-/// A server on which a whole request must be there quickly.
+/// A server with a short request limit.
 fn hurried() -> TestServer {
     TestServer::with_limits(|limits| limits.request = Duration::from_millis(50))
 }
 
 #[test]
-fn a_request_that_is_not_whole_in_time_is_408() {
+fn a_request_that_is_incomplete_at_its_deadline_is_408() {
     let server = hurried();
     for part in [
         "G",
@@ -366,7 +365,7 @@ fn a_request_that_is_not_whole_in_time_is_408() {
 }
 
 #[test]
-fn a_byte_now_and_then_does_not_buy_more_time() {
+fn a_byte_now_and_then_does_not_extend_the_deadline() {
     let server = hurried();
     let mut client = server.ask("GET /weigh HTTP/1.1\r\nHost: localhost\r\nX: ");
     let mut sent = 0;
@@ -375,14 +374,14 @@ fn a_byte_now_and_then_does_not_buy_more_time() {
         sent += 1;
         assert!(
             sent < MAX_HEAD / 2,
-            "the head's size, not its time, would end this"
+            "the limit on its size would end this, not its deadline"
         );
         !nothing_for_a_moment(&mut client)
     });
     assert_eq!(client.read_head().status, 408);
 }
 
-/// Waits a moment for something to read. `true`: nothing came.
+/// Waits 5 ms for something to read; `true` if nothing came.
 fn nothing_for_a_moment(client: &mut Client) -> bool {
     let patience = client.socket.read_timeout().unwrap();
     let moment = Some(Duration::from_millis(5));
@@ -393,7 +392,7 @@ fn nothing_for_a_moment(client: &mut Client) -> bool {
 }
 
 #[test]
-fn each_request_has_its_own_time() {
+fn each_request_has_its_own_deadline() {
     let limit = Duration::from_millis(500);
     let server = TestServer::with_limits(|limits| limits.request = limit);
     let mut client = server.connect();
@@ -404,14 +403,14 @@ fn each_request_has_its_own_time() {
         nothing_for_a_moment(&mut client);
         client.send("Host: localhost\r\n\r\n");
         if client.read_answer().0.status != 200 {
-            assert!(begun.elapsed() >= limit, "its time was not over yet");
+            assert!(begun.elapsed() >= limit, "its deadline had not come yet");
             client = server.connect();
         }
     }
 }
 
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
+fn an_idle_connection_is_closed_without_an_answer() {
     let server = TestServer::with_limits(|limits| limits.idle = Duration::from_secs(1));
     let mut client = server.get("/weigh");
     let mut silent = server.connect();
@@ -446,7 +445,7 @@ fn requests_sent_together_are_answered_in_their_order() {
 fn many_requests_sent_together_are_all_answered() {
     let server = TestServer::start();
     let mut client = server.connect();
-    client.send(get("/weigh").repeat(1000)); // far more than a head may have
+    client.send(get("/weigh").repeat(1000)); // far more than the limit on a head
     for _ in 0..1000 {
         assert_eq!(client.read_answer().1, r#"{"bytes":40}"#);
     }
@@ -462,7 +461,7 @@ fn a_request_may_come_byte_by_byte() {
 }
 
 #[test]
-fn a_client_may_close_its_half_once_it_has_asked() {
+fn a_client_may_close_its_sending_half_after_its_request() {
     let server = TestServer::start();
     let mut client = server.get("/weigh");
     client.half_close();
@@ -500,7 +499,7 @@ fn connection_close_makes_the_answer_the_last_one() {
 }
 
 #[test]
-fn http_1_0_gets_one_answer_which_says_so() {
+fn http_1_0_gets_one_answer_with_connection_close() {
     let server = TestServer::start();
     let mut client = server.ask("GET /weigh HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let (head, body) = client.read_answer();
@@ -512,7 +511,7 @@ fn http_1_0_gets_one_answer_which_says_so() {
 // --- methods ---
 
 #[test]
-fn head_gets_the_head_that_get_would_get() {
+fn head_gets_the_same_head_as_get() {
     let server = TestServer::start();
     let mut client = server.ask("HEAD /ports HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let head = client.read_head();
@@ -526,7 +525,7 @@ fn head_gets_the_head_that_get_would_get() {
 }
 
 #[test]
-fn a_refused_head_has_no_body_either() {
+fn the_answer_to_a_refused_head_has_no_body() {
     let server = TestServer::start();
     let mut client = server.ask("HEAD /polling HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let head = client.read_head();
@@ -537,7 +536,7 @@ fn a_refused_head_has_no_body_either() {
 }
 
 #[test]
-fn a_method_that_is_not_for_this_path_is_405_with_those_that_are() {
+fn a_method_that_the_path_does_not_take_is_405_with_those_it_takes() {
     let server = TestServer::start();
     let mut client = server.connect();
     for (method, path, allow) in [
@@ -548,7 +547,7 @@ fn a_method_that_is_not_for_this_path_is_405_with_those_that_are() {
         ("POST", "/ports", "GET, HEAD"),
         ("POST", "/nowhere", "GET, HEAD"),
         ("BREW", "/polling", "GET, POST"),
-        ("get", "/polling", "GET, POST"), // methods have case
+        ("get", "/polling", "GET, POST"), // methods are case-sensitive
     ] {
         client.send(format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -562,7 +561,7 @@ fn a_method_that_is_not_for_this_path_is_405_with_those_that_are() {
 }
 
 #[test]
-fn options_tells_the_methods() {
+fn options_lists_the_methods() {
     let server = TestServer::start();
     let mut client = server.connect();
     for (target, allow) in [
@@ -580,7 +579,7 @@ fn options_tells_the_methods() {
 }
 
 #[test]
-fn an_answer_that_has_no_content_has_no_length_either() {
+fn an_answer_without_content_has_no_length() {
     let server = TestServer::start();
     let mut client = server.ask("OPTIONS /polling HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let head = client.read_head();
@@ -595,7 +594,11 @@ fn an_answer_that_has_no_content_has_no_length_either() {
     ));
     let head = client.read_head();
     assert_eq!(head.status, 304);
-    assert_eq!(head.header("Content-Length"), None, "or that of the 200");
+    assert_eq!(
+        head.header("Content-Length"),
+        None,
+        "a 304 may have the length of the 200, or none"
+    );
 }
 
 #[test]
@@ -656,7 +659,7 @@ fn a_page_of_the_other_port_may_read_publish_and_connect() {
 }
 
 #[test]
-fn names_of_this_machine_are_the_same_machine() {
+fn every_name_of_this_machine_is_the_same_origin() {
     let server = TestServer::start();
     let [host, _] = hosts(&server);
     let port = server.server().addresses[1].port();
@@ -669,15 +672,15 @@ fn names_of_this_machine_are_the_same_machine() {
 }
 
 #[test]
-fn a_page_of_this_very_address_needs_no_port_of_ours() {
+fn a_page_with_the_requests_own_host_and_port_is_ours_on_any_port() {
     let server = TestServer::start();
-    let origin = "http://192.168.1.5:1234"; // a port of a container's host, say
+    let origin = "http://192.168.1.5:1234"; // such as a container's published port
     let head = from_origin(&server, "POST /publish", "192.168.1.5:1234", origin);
     assert_eq!(head.status, 200);
 }
 
 #[test]
-fn a_name_that_is_not_ours_is_refused_whatever_it_points_at() {
+fn another_host_name_is_refused_wherever_it_resolves_to() {
     let server = TestServer::start();
     for host in [
         "evil.example",
@@ -698,7 +701,7 @@ fn a_name_that_is_not_ours_is_refused_whatever_it_points_at() {
 }
 
 #[test]
-fn every_address_and_localhost_are_ours() {
+fn localhost_and_every_address_are_our_own_hosts() {
     let server = TestServer::start();
     for host in [
         "localhost",
@@ -714,7 +717,7 @@ fn every_address_and_localhost_are_ours() {
 }
 
 #[test]
-fn a_name_that_was_named_is_ours() {
+fn an_allowed_host_name_is_our_own() {
     let mut settings = settings();
     settings.allow_origins = vec!["http://comet.example:8080".to_string()];
     let server = TestServer::with(settings);
@@ -726,7 +729,7 @@ fn a_name_that_was_named_is_ours() {
 }
 
 #[test]
-fn a_foreign_page_may_ask_but_not_read() {
+fn a_foreign_page_may_send_a_get_but_not_read_the_answer() {
     let server = TestServer::start();
     let [host, _] = hosts(&server);
     let head = from_origin(&server, "GET /polling", &host, "http://example.com");
@@ -745,7 +748,7 @@ fn a_foreign_page_may_neither_publish_nor_open_a_websocket() {
         format!("http://example.com:{port}"),
         format!("http://localhost.example.com:{port}"),
         format!("https://localhost:{port}"),
-        "http://localhost".to_string(), // port 80 is somebody else's
+        "http://localhost".to_string(), // port 80, another server's
         format!("http://localhost:{port}.example.com"),
     ] {
         for request in ["POST /publish", "GET /websocket", "GET /echo"] {
@@ -759,7 +762,7 @@ fn a_foreign_page_may_neither_publish_nor_open_a_websocket() {
 }
 
 #[test]
-fn the_refusal_tells_how_to_allow_the_origin() {
+fn the_refusal_says_how_to_allow_the_origin() {
     let server = TestServer::start();
     let mut client = server.ask(
         "POST /publish HTTP/1.1\r\nHost: localhost\r\nOrigin: http://example.com\r\nContent-Length: 1\r\n\r\n1",
@@ -773,7 +776,7 @@ fn the_refusal_tells_how_to_allow_the_origin() {
 }
 
 #[test]
-fn an_origin_that_was_named_is_as_good_as_ours() {
+fn an_allowed_origin_may_do_what_ours_may() {
     let mut settings = settings();
     settings.allow_origins = vec!["https://example.com".to_string()];
     let server = TestServer::with(settings);
@@ -793,7 +796,7 @@ fn an_origin_that_was_named_is_as_good_as_ours() {
 }
 
 #[test]
-fn a_preflight_says_yes_to_our_pages_and_nothing_to_others() {
+fn a_preflight_allows_our_pages_and_no_others() {
     let server = TestServer::start();
     let [host, sister] = hosts(&server);
     let ours = format!("http://{sister}");
@@ -820,7 +823,7 @@ fn a_refusal_can_be_read_by_the_page_that_caused_it() {
 }
 
 #[test]
-fn empty_lines_between_requests_are_nothing_also_byte_by_byte() {
+fn blank_lines_between_requests_are_ignored_also_byte_by_byte() {
     let server = TestServer::start();
     let mut client = server.connect();
     client.send_split(format!("\r\n\r\n{}", get("/weigh")));
@@ -828,7 +831,7 @@ fn empty_lines_between_requests_are_nothing_also_byte_by_byte() {
     assert_eq!(
         json(&body)["bytes"],
         get("/weigh").len(),
-        "they don't count"
+        "blank lines are ignored"
     );
     client.send_split("\r\n");
     client.send(get("/weigh"));
@@ -836,7 +839,7 @@ fn empty_lines_between_requests_are_nothing_also_byte_by_byte() {
 }
 
 #[test]
-fn after_an_empty_line_the_connection_is_idle_not_late() {
+fn after_a_blank_line_the_connection_is_idle_not_late() {
     let server = TestServer::with_limits(|limits| {
         limits.request = Duration::from_millis(50);
         limits.idle = Duration::from_millis(200);
@@ -858,7 +861,7 @@ fn a_whole_url_without_a_path_is_the_first_page() {
 }
 
 #[test]
-fn every_answer_says_when_it_was_made() {
+fn every_answer_has_a_date() {
     let server = TestServer::start();
     for target in [
         "/",
@@ -874,7 +877,7 @@ fn every_answer_says_when_it_was_made() {
 }
 
 #[test]
-fn a_head_request_that_is_refused_gets_no_body_either() {
+fn a_head_request_that_breaks_the_rules_gets_no_body_either() {
     let server = TestServer::start();
     for (more, status) in [
         ("Content-Length: 70000\r\n", 413),
@@ -888,7 +891,7 @@ fn a_head_request_that_is_refused_gets_no_body_either() {
 }
 
 #[test]
-fn a_patience_of_weeks_is_no_trouble() {
+fn a_patience_of_weeks_works() {
     let server = TestServer::with_limits(|limits| {
         *limits = limits.stretched(Duration::from_secs(u32::MAX.into()));
     });
@@ -898,7 +901,7 @@ fn a_patience_of_weeks_is_no_trouble() {
 }
 
 #[test]
-fn what_is_late_is_refused_by_its_method_and_not_by_its_body() {
+fn a_late_request_is_refused_by_its_method_and_not_by_its_body() {
     let server = TestServer::with_limits(|limits| limits.request = Duration::from_millis(50));
     let length = "HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n";
     let mut head = server.ask(&format!("HEAD / {length}abc"));
@@ -913,7 +916,7 @@ fn what_is_late_is_refused_by_its_method_and_not_by_its_body() {
 }
 
 #[test]
-fn the_host_of_a_whole_url_counts_and_not_the_header() {
+fn the_host_of_a_whole_url_overrides_the_header() {
     let server = TestServer::start();
     for (url, host, expected) in [
         ("http://localhost/weigh", "evil.example", 200),

@@ -16,7 +16,7 @@ fn policy(port: u16) -> String {
 }
 
 #[test]
-fn the_policy_is_for_the_port_that_was_asked_and_the_connection_ends_with_it() {
+fn the_policy_names_the_port_that_was_asked_and_ends_the_connection() {
     let server = TestServer::start();
     for address in server.server().addresses.clone() {
         let mut client = Client::to(address);
@@ -34,7 +34,7 @@ fn the_request_may_come_byte_by_byte() {
 }
 
 #[test]
-fn the_request_is_not_whole_without_its_nul() {
+fn a_request_without_its_nul_is_incomplete() {
     let server = TestServer::with_limits(|limits| limits.request = Duration::from_millis(50));
     let mut client = server.ask("<policy-file-request/>");
     assert_eq!(client.read_answer().0.status, 408);
@@ -42,7 +42,7 @@ fn the_request_is_not_whole_without_its_nul() {
 }
 
 #[test]
-fn anything_else_that_begins_so_is_refused() {
+fn anything_else_with_that_beginning_is_refused() {
     let server = TestServer::start();
     for request in ["<policy-file-request/>\r\n", "<policy>", "<!doctype html>"] {
         let mut client = server.ask(request);
@@ -52,7 +52,7 @@ fn anything_else_that_begins_so_is_refused() {
 }
 
 #[test]
-fn it_is_answered_after_a_request_of_http_too() {
+fn it_is_answered_after_an_http_request_too() {
     let server = TestServer::start();
     let mut client = server.ask(&(get("/polling") + REQUEST));
     assert_eq!(client.read_answer().0.status, 200);
@@ -60,7 +60,7 @@ fn it_is_answered_after_a_request_of_http_too() {
 }
 
 #[test]
-fn empty_lines_before_it_are_nothing() {
+fn blank_lines_before_it_are_ignored() {
     let server = TestServer::start();
     let mut client = server.ask(&("\r\n\r\n".to_string() + REQUEST));
     assert_eq!(client.read_to_end(), policy(server.address.port()));

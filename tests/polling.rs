@@ -5,7 +5,7 @@ mod support;
 use support::{TestServer, get, ids, json, post};
 
 #[test]
-fn the_answer_comes_at_once_whether_there_is_news_or_not() {
+fn the_answer_comes_at_once_with_or_without_events() {
     let server = TestServer::start();
     let mut client = server.get("/polling?topic=chat");
     let (head, body) = client.read_answer();
@@ -33,7 +33,7 @@ fn the_answer_comes_at_once_whether_there_is_news_or_not() {
 }
 
 #[test]
-fn without_a_cursor_only_what_comes_now_counts() {
+fn without_a_cursor_only_new_events_come() {
     let server = TestServer::start();
     let last = server.publish("chat", "before");
     let (_, body) = server.get("/polling").read_answer();
@@ -96,26 +96,26 @@ fn topics_do_not_mix_and_chat_is_the_default() {
 }
 
 #[test]
-fn a_cursor_the_ring_no_longer_reaches_is_told_of_the_gap() {
+fn a_cursor_older_than_the_ring_gets_the_gap() {
     let server = TestServer::start();
     let lost = server.overflow_ring("chat");
     let mut client = server.get(&format!("/polling?since={}", lost - 1));
     let answer = json(&client.read_answer().1);
     assert_eq!(answer["gap"], true);
     let all: Vec<u64> = (lost + 1..=lost + comet::hub::RING_EVENTS as u64).collect();
-    assert_eq!(ids(&answer), all, "then everything the ring has");
+    assert_eq!(ids(&answer), all, "then everything in the ring");
 
     client.send(get(&format!("/polling?since={lost}")));
     let answer = json(&client.read_answer().1);
     assert_eq!(
         answer["gap"], false,
-        "the oldest that is left is the next one"
+        "the oldest event in the ring is the next one"
     );
     assert_eq!(ids(&answer), all);
 }
 
 #[test]
-fn a_cursor_from_before_a_restart_or_from_nowhere_is_told_of_the_gap() {
+fn a_cursor_from_before_a_restart_or_from_the_future_gets_the_gap() {
     let server = TestServer::start();
     let id = server.publish("chat", "after the restart");
     for since in [0, 1, id + 1, 9_007_199_254_740_991, u64::MAX] {
@@ -153,7 +153,7 @@ fn a_wrong_topic_or_cursor_is_refused() {
 }
 
 #[test]
-fn a_topic_of_32_characters_is_taken() {
+fn a_topic_may_have_32_characters() {
     let server = TestServer::start();
     let topic = "abcdefghijklmnopqrstuvwxyz-01234";
     let id = server.publish(topic, "x");
@@ -164,7 +164,7 @@ fn a_topic_of_32_characters_is_taken() {
 }
 
 #[test]
-fn a_slow_network_can_be_asked_for_within_bounds() {
+fn a_delay_can_be_asked_for_up_to_5_seconds() {
     let server = TestServer::start();
     let last = server.publish("chat", "before");
     let (_, body) = server.get("/polling?delay=5").read_answer();

@@ -7,7 +7,7 @@ use std::thread;
 use comet::hub::{Cursor, MAX_TOPICS};
 use support::{Client, TestServer, get, json, post};
 
-/// The `data` of the last event in chat, as it stands in the event's JSON.
+/// The `data` of the last event in chat, as JSON text.
 fn last_data(server: &TestServer) -> String {
     let hub = &server.server().shared.hub;
     let event = hub.read("chat", Cursor::Last(1)).unwrap().events[0].clone();
@@ -20,7 +20,7 @@ fn last_data(server: &TestServer) -> String {
     data.unwrap_or_else(|| panic!("{}", event.json)).to_string()
 }
 
-/// Publishes on this connection; answers with the event's id.
+/// Publishes on this connection; returns the event's id.
 fn publish(client: &mut Client, target: &str, body: &str) -> u64 {
     client.send(post(target, body));
     let (head, body) = client.read_answer();
@@ -28,7 +28,7 @@ fn publish(client: &mut Client, target: &str, body: &str) -> u64 {
     json(&body)["id"].as_u64().expect("an id")
 }
 
-/// What a refused request is told, on a connection that stays usable.
+/// The status and the error of a refused request; its connection must stay usable.
 fn refused(client: &mut Client, request: impl AsRef<[u8]>) -> (u16, String) {
     client.send(request);
     let (head, body) = client.read_answer();
@@ -71,7 +71,7 @@ fn ids_grow_by_one_within_a_topic() {
 }
 
 #[test]
-fn json_stays_as_it_is_but_for_the_space_between() {
+fn json_is_kept_except_for_its_whitespace() {
     let server = TestServer::start();
     let mut client = server.connect();
     for (body, data) in [
@@ -181,7 +181,7 @@ fn get_is_refused() {
 }
 
 #[test]
-fn when_every_topic_has_listeners_a_new_one_has_to_wait() {
+fn a_new_topic_gets_503_while_every_topic_has_subscribers() {
     let server = TestServer::start();
     let hub = &server.server().shared.hub;
     let others = (2..MAX_TOPICS).map(|n| format!("topic-{n}"));
@@ -198,7 +198,7 @@ fn when_every_topic_has_listeners_a_new_one_has_to_wait() {
 }
 
 #[test]
-fn everyone_gets_everything_that_many_publish_at_once() {
+fn events_published_at_the_same_time_all_arrive() {
     let server = TestServer::start();
     let first = server.publish("chat", "before");
     let published = thread::scope(|scope| {
@@ -232,6 +232,6 @@ fn a_request_may_come_byte_by_byte() {
     assert_eq!(
         client.read_answer().0.status,
         200,
-        "and nothing is left over"
+        "and no byte of the body is left over"
     );
 }

@@ -1,4 +1,4 @@
-//! The server as a whole: threads and their names, the cap, the crowd, the end.
+//! The server as a whole: its threads and their names, the cap, many clients, the end.
 
 mod support;
 
@@ -10,8 +10,8 @@ use procfs::process::Process;
 use support::{Client, TestServer, get, json, post, settings, wait_until};
 use tungstenite::WebSocket;
 
-/// The names of all threads of this process, which holds the server under test (and, while other
-/// tests run, theirs).
+/// The names of all threads of this process: those of the server under test, and of tests that run at the same
+/// time.
 fn thread_names() -> Vec<String> {
     let tasks = Process::myself()
         .and_then(|me| me.tasks())
@@ -169,11 +169,11 @@ fn the_heartbeat_keeps_its_pace_when_patience_stretches_the_limits() {
     assert_eq!(patient.write, Duration::from_secs(3600));
     assert_eq!(patient.heartbeat, usual.heartbeat);
     let impatient = usual.stretched(Duration::from_secs(1));
-    assert_eq!(impatient.hold, usual.hold, "patience shortens nothing");
+    assert_eq!(impatient.hold, usual.hold, "--patience shortens no limit");
 }
 
 #[test]
-fn a_client_that_takes_nothing_is_given_up_after_the_write_limit() {
+fn a_client_that_reads_nothing_is_disconnected_after_the_write_limit() {
     let server = TestServer::with_limits(|limits| limits.write = Duration::from_millis(200));
     let mut stuck = server.get("/xhr-streaming");
     stuck.read_head();
@@ -181,9 +181,9 @@ fn a_client_that_takes_nothing_is_given_up_after_the_write_limit() {
     other.read_head();
     server.wait_held("xhr_streaming", 2);
     let line = "x".repeat(32 << 10);
-    wait_until("the stuck client is let go", || {
-        let id = server.publish("chat", &line);
-        while !other.read_chunk().contains(&id.to_string()) {}
+    wait_until("the stuck client to be disconnected", || {
+        let id = server.publish("chat", &line).to_string();
+        wait_until("the event", || other.read_chunk().contains(&id));
         server.held("xhr_streaming") == 1
     });
 }

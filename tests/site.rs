@@ -1,4 +1,4 @@
-//! The site as the server gives it, and whether its files agree with each other and with the server.
+//! The site as it is served, and whether its files agree with each other and with the server.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::{Client, Head, TestServer, get, settings};
 
 const TECHNIQUES: usize = 8;
 
-/// What is in a file of this project.
+/// The text of a file of this project.
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -54,7 +54,7 @@ fn techniques() -> Vec<&'static str> {
         .collect()
 }
 
-/// What stands between each `start` and the `end` that follows it.
+/// The texts between each `start` and the next `end`.
 fn between<'a>(text: &'a str, start: &str, end: char) -> Vec<&'a str> {
     let parts = text.split(start).skip(1);
     parts
@@ -63,7 +63,7 @@ fn between<'a>(text: &'a str, start: &str, end: char) -> Vec<&'a str> {
         .collect()
 }
 
-/// Asks on a connection that stays open, so a body too much or too little would be noticed.
+/// Sends a request on a connection that stays open: a body that is too long or too short would be noticed.
 fn ask(client: &mut Client, target: &str, headers: &str) -> (Head, String) {
     client.send(format!(
         "GET {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
@@ -76,7 +76,7 @@ fn header<'a>(head: &'a Head, name: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {name} in {}", head.text))
 }
 
-// What the server gives.
+// What the server sends.
 
 #[test]
 fn the_root_is_the_first_page() {
@@ -110,7 +110,7 @@ fn the_pages_and_comet_js_have_their_urls_at_the_root() {
 }
 
 #[test]
-fn every_file_comes_as_it_is_and_says_what_it_is() {
+fn every_file_comes_unchanged_with_its_content_type() {
     let server = TestServer::start();
     let mut client = server.connect();
     for name in files("")
@@ -130,7 +130,7 @@ fn every_file_comes_as_it_is_and_says_what_it_is() {
             "js" => "text/javascript; charset=utf-8",
             "json" => "application/json",
             "svg" => "image/svg+xml",
-            other => panic!("{name}: what is {other}?"),
+            other => panic!("{name}: unknown ending {other}"),
         };
         assert_eq!(head.header("Content-Type"), Some(kind), "{name}");
         assert_eq!(
@@ -142,7 +142,7 @@ fn every_file_comes_as_it_is_and_says_what_it_is() {
 }
 
 #[test]
-fn what_is_not_there_is_a_404_in_json_that_says_where_to_begin() {
+fn a_missing_page_is_a_404_in_json_that_says_where_to_begin() {
     let server = TestServer::start();
     let mut client = server.connect();
     let outside = [
@@ -184,7 +184,7 @@ fn what_is_not_there_is_a_404_in_json_that_says_where_to_begin() {
 }
 
 #[test]
-fn a_browser_that_has_this_version_is_not_sent_it_again() {
+fn a_browser_that_has_this_version_gets_304() {
     let server = TestServer::start();
     let mut client = server.connect();
     for path in [
@@ -207,7 +207,7 @@ fn a_browser_that_has_this_version_is_not_sent_it_again() {
         }
         for another in ["\"another\"", "\"one,*,tag\""] {
             let (head, body) = ask(&mut client, path, &format!("If-None-Match: {another}\r\n"));
-            assert_eq!(head.status, 200, "{path}, and no body came with the 304");
+            assert_eq!(head.status, 200, "{path}: no body came with the 304");
             assert!(!body.is_empty(), "{path}");
         }
     }
@@ -237,7 +237,7 @@ fn head_is_get_without_the_body() {
 }
 
 #[test]
-fn the_site_is_only_read() {
+fn the_site_is_read_only() {
     let server = TestServer::start();
     for target in ["/", "/page/page.css", "/source/lib.rs", "/ports", "/weigh"] {
         let (head, _) = server.ask(&support::post(target, "")).read_answer();
@@ -268,7 +268,7 @@ fn every_page_has_the_policy_that_keeps_it_to_its_own_server() {
                 "connect-src 'self'".to_string(),
                 "script-src 'self'".to_string(),
             );
-            // In a policy an IPv6 address is no host: such a page keeps to its own port.
+            // A policy can't name an IPv6 address: such a page may use only its own port.
             let named = if host == "[::1]" { vec![] } else { vec![host] };
             for host in &named {
                 let http = format!(" http://{host}:{one} http://{host}:{other}");
@@ -296,7 +296,7 @@ fn every_page_has_the_policy_that_keeps_it_to_its_own_server() {
 }
 
 #[test]
-fn sources_come_as_they_are_and_as_plain_text() {
+fn sources_come_unchanged_as_plain_text() {
     let server = TestServer::start();
     let mut client = server.connect();
     let modules = ROUTES.iter().map(|route| route.source);
@@ -309,7 +309,7 @@ fn sources_come_as_they_are_and_as_plain_text() {
 }
 
 #[test]
-fn no_source_is_given_from_outside_src() {
+fn no_file_outside_src_is_served_as_a_source() {
     let server = TestServer::start();
     let mut client = server.connect();
     let outside = [
@@ -342,7 +342,7 @@ fn no_source_is_given_from_outside_src() {
 }
 
 #[test]
-fn ports_tells_the_public_ports_in_order() {
+fn ports_lists_the_public_ports_in_order() {
     let server = TestServer::start();
     let (head, body) = server.get("/ports").read_answer();
     assert_eq!(header(&head, "Content-Type"), "application/json");
@@ -356,7 +356,7 @@ fn ports_tells_the_public_ports_in_order() {
 }
 
 #[test]
-fn weigh_tells_the_very_number_of_bytes_of_its_head() {
+fn weigh_answers_with_the_exact_length_of_the_head() {
     let server = TestServer::start();
     let mut client = server.connect();
     for more in ["", "X: y\r\n", "Cookie: a=b; c=d\r\nAccept: */*\r\n"] {
@@ -407,7 +407,7 @@ fn the_desks_page_is_at_the_desk_for_this_machine_only() {
     );
 }
 
-// What is in the files.
+// The files.
 
 #[test]
 fn each_technique_has_its_page_script_module_and_test() {
@@ -467,10 +467,7 @@ fn every_page_begins_as_a_page_should() {
             .split("<noscript>")
             .nth(1)
             .and_then(|rest| rest.split("</noscript>").next());
-        assert!(
-            noscript.is_some_and(has_hangul),
-            "{name} says it in Korean too"
-        );
+        assert!(noscript.is_some_and(has_hangul), "{name} has no Korean");
     }
 }
 
@@ -503,7 +500,7 @@ fn no_page_has_script_or_style_of_its_own() {
 }
 
 #[test]
-fn nothing_is_asked_of_another_host() {
+fn no_file_names_another_host() {
     for (name, text) in texts("") {
         for scheme in ["http://", "https://", "ws://", "wss://"] {
             for rest in text.split(scheme).skip(1) {
@@ -523,7 +520,7 @@ fn nothing_is_asked_of_another_host() {
 }
 
 #[test]
-fn every_file_that_is_named_is_there() {
+fn every_file_that_is_named_exists() {
     for (name, page) in texts(".html") {
         for file in between(&page, "src=\"", '"')
             .iter()
@@ -543,13 +540,13 @@ fn every_file_that_is_named_is_there() {
         }
     }
     for (name, style) in texts(".css") {
-        assert!(!style.contains("url("), "{name} needs nothing else");
+        assert!(!style.contains("url("), "{name} needs another file");
     }
 }
 
-// What the pages say.
+// The pages' texts.
 
-/// Strings that are the same in both languages: units, numbers and names.
+/// Strings that are the same in both languages: units, numbers, names.
 const SAME: [&str; 6] = [
     "unit.bytes",
     "unit.kilobytes",
@@ -562,7 +559,7 @@ const SAME: [&str; 6] = [
 fn strings() -> serde_json::Map<String, Value> {
     match support::json(&read("www/page/strings.json")) {
         Value::Object(strings) => strings,
-        other => panic!("a table, not {other}"),
+        other => panic!("not a table: {other}"),
     }
 }
 
@@ -570,12 +567,12 @@ fn has_hangul(text: &str) -> bool {
     text.chars().any(|c| ('\u{ac00}'..='\u{d7a3}').contains(&c))
 }
 
-/// The `{names}` in a string, for which a script puts something in.
+/// The `{names}` in a string, which a script replaces.
 fn placeholders(text: &str) -> BTreeSet<&str> {
     between(text, "{", '}').into_iter().collect()
 }
 
-/// The keys that scripts put together, all of them: a name and what is said of it.
+/// All keys that scripts compute from a name and a suffix.
 fn computed_keys() -> BTreeSet<String> {
     let names = techniques().into_iter().chain(["comet"]);
     let parts = ["title", "lead", "what", "try"];
@@ -584,7 +581,7 @@ fn computed_keys() -> BTreeSet<String> {
         .collect()
 }
 
-/// The keys that stand in pages and scripts as they are, with the file's name.
+/// The keys that pages and scripts use literally, with the file's name.
 fn literal_keys() -> Vec<(String, String)> {
     let mut keys = Vec::new();
     for (name, text) in texts(".html").into_iter().chain(texts(".js")) {
@@ -609,14 +606,14 @@ fn literal_keys() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_string_is_there_in_english_and_in_korean() {
+fn every_string_exists_in_english_and_in_korean() {
     for (key, string) in strings() {
         let languages: Vec<&String> = string.as_object().expect("a table").keys().collect();
         assert_eq!(languages, ["en", "ko"], "{key}");
         let [en, ko] = ["en", "ko"].map(|language| string[language].as_str().unwrap_or_default());
         assert!(
             !en.trim().is_empty() && !ko.trim().is_empty(),
-            "{key} says nothing"
+            "{key} is empty"
         );
         assert!(!has_hangul(en), "{key}: {en}");
         assert_eq!(SAME.contains(&&*key), en == ko, "{key}: {ko}");
@@ -636,18 +633,18 @@ fn no_key_is_there_twice() {
 }
 
 #[test]
-fn every_key_that_is_said_is_in_the_table() {
+fn every_key_that_is_used_is_in_the_table() {
     let strings = strings();
     for (file, key) in literal_keys() {
-        assert!(strings.contains_key(&key), "{file} says {key}");
+        assert!(strings.contains_key(&key), "{file} uses {key}");
     }
     for key in computed_keys() {
-        assert!(strings.contains_key(&key), "a page says {key}");
+        assert!(strings.contains_key(&key), "a page uses {key}");
     }
 }
 
 #[test]
-fn every_string_in_the_table_is_said_somewhere() {
+fn every_string_in_the_table_is_used() {
     let texts = [texts(".html"), texts(".js")].concat();
     let computed = computed_keys();
     for key in strings().keys() {
@@ -655,13 +652,13 @@ fn every_string_in_the_table_is_said_somewhere() {
         let said = texts
             .iter()
             .any(|(_, text)| quoted.iter().any(|key| text.contains(key)));
-        assert!(said || computed.contains(key), "nobody says {key}");
+        assert!(said || computed.contains(key), "nothing uses {key}");
     }
 }
 
-/// Else the tests above would look for the wrong keys.
+/// Without this, the tests above would look for the wrong keys.
 #[test]
-fn no_other_keys_are_put_together() {
+fn no_other_keys_are_computed() {
     let parts = ["title", "lead", "what", "try"];
     for (name, script) in texts(".js") {
         for key in
@@ -681,7 +678,7 @@ fn no_other_keys_are_put_together() {
 }
 
 #[test]
-fn a_page_says_its_title_before_its_scripts_have_run() {
+fn a_page_has_its_title_before_its_scripts_have_run() {
     let strings = strings();
     for (name, page) in texts(".html") {
         let titles = between(&page, "<title data-say=\"", '<');

@@ -1,5 +1,5 @@
-//! Clients that read slowly or not at all, and clients that send slowly or not at all: they cost what the
-//! limits say, they are let go when the limits say, and nobody else waits for them.
+//! Clients that read or send slowly, or not at all. They cost what the limits allow, they are disconnected when the
+//! limits say so, and no other client waits for them.
 
 mod support;
 
@@ -16,19 +16,19 @@ use support::{Client, StreamReader, TestServer, frame, get, handshake, skip, wai
 const HOUR: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(200);
 
-/// One test at a time: they measure this process's memory, and fill its sockets.
+/// Runs one test at a time: they measure this process's memory, and fill its sockets.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// This process's memory that is really there, in bytes.
+/// This process's resident memory, in bytes.
 fn resident_memory() -> u64 {
     let memory = procfs::process::Process::myself().and_then(|me| me.statm());
     memory.expect("/proc is there").resident * procfs::page_size()
 }
 
-/// A server with this limit on writes, and no other within an hour.
+/// A server with this write limit; its other limits are an hour.
 fn server_with_write_limit(write: Duration) -> TestServer {
     TestServer::with_limits(|limits| {
         limits.write = write;
@@ -37,18 +37,18 @@ fn server_with_write_limit(write: Duration) -> TestServer {
     })
 }
 
-/// A client whose kernel takes only a little that it has not read yet: two of the largest packets that
-/// travel on loopback. (With less than that, TCP itself begins to wait for better times.)
+/// A client with a small receive buffer: two of the largest packets on loopback. With a smaller one, TCP itself
+/// begins to delay.
 fn narrow_client(server: &TestServer, request: impl AsRef<[u8]>) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(128 << 10).unwrap(); // before it connects: that is when the window is agreed on
+    socket.set_recv_buffer_size(128 << 10).unwrap(); // before it connects, when TCP agrees on the window
     socket.connect(&server.address.into()).unwrap();
     let mut client = Client::from(std::net::TcpStream::from(socket));
     client.send(request);
     client
 }
 
-/// The techniques that stream, and what each is asked with.
+/// The techniques that stream, each with its request.
 fn streams() -> [(&'static str, String); 5] {
     [
         ("xhr_streaming", get("/xhr-streaming")),
@@ -59,7 +59,7 @@ fn streams() -> [(&'static str, String); 5] {
     ]
 }
 
-/// A client of each stream that will not read.
+/// One client for each stream, which does not read.
 fn stuck_clients(server: &TestServer) -> Vec<Client> {
     let stuck = |(name, request): (&str, String)| {
         let client = narrow_client(server, request);
@@ -69,7 +69,7 @@ fn stuck_clients(server: &TestServer) -> Vec<Client> {
     streams().into_iter().map(stuck).collect()
 }
 
-/// Reads a stream up to the event with this id, and says after each reading how far it got.
+/// Reads a stream up to the event with this id. After each read, `got` has the last id seen.
 fn read_up_to(client: &mut Client, reader: &mut StreamReader, last: u64, got: &AtomicU64) {
     let mut bytes = vec![0; 64 << 10];
     while reader.follower.last < last {
@@ -80,10 +80,9 @@ fn read_up_to(client: &mut Client, reader: &mut StreamReader, last: u64, got: &A
     }
 }
 
-/// 200,000 events are some 16 MB, four times what a socket ever takes: those who don't read are stuck. The
-/// publisher never runs ahead of the one who reads by more than half the ring, so that one has
-/// to get every event, however many are stuck beside it. A second one reads as fast as it can, and
-/// nobody waits for it: it gets every event, or is told of the gap.
+/// 200,000 events are about 16 MB, four times what a socket holds, so clients that don't read are stuck. The
+/// publisher stays at most half a ring ahead of the first reader, which therefore must get every event. A second
+/// reader reads as fast as it can, and nobody waits for it: it gets every event or a gap.
 #[test]
 fn a_slow_reader_harms_nobody() {
     const EVENTS: u64 = 200_000;
@@ -112,63 +111,68 @@ fn a_slow_reader_harms_nobody() {
             let id = server.publish("chat", "small");
             if id.is_multiple_of(64) {
                 let near = || got[0].load(Ordering::SeqCst) + RING_EVENTS as u64 / 2 > id;
-                wait_until("the reader has read", near);
+                wait_until("the reader to catch up", near);
             }
         }
         let readers = threads.into_iter().map(|thread| thread.join().unwrap());
         readers.collect::<Vec<_>>()
     });
-    assert_eq!(readers[0].follower.gaps, 0, "nothing was late");
+    assert_eq!(readers[0].follower.gaps, 0, "the ring had every event");
 
-    // A seat keeps its channel, what it read from the ring, and that once more as text; an event is
-    // less than 500 bytes, both together.
+    // A seat keeps its channel, its events from the ring, and their text: less than 500 bytes an event.
     let seats = stuck.len() + clients.len();
     let bound = (seats + 1) * (RING_EVENTS + SEAT_EVENTS) * 500 * 2;
     let growth = resident_memory().saturating_sub(memory);
     assert!(growth < bound as u64, "{growth} bytes more, not {bound}");
-    assert_eq!(server.server().shared.meter.held(), 7, "nobody was let go");
+    assert_eq!(
+        server.server().shared.meter.held(),
+        7,
+        "nobody was disconnected"
+    );
 }
 
 #[test]
-fn a_slow_reader_is_let_go_after_the_write_limit() {
+fn a_slow_reader_is_disconnected_after_the_write_limit() {
     let _alone = alone();
     let server = server_with_write_limit(SOON);
     let stuck = stuck_clients(&server);
     let text = "x".repeat(32 << 10);
-    wait_until("all are let go", || {
+    wait_until("all clients to be disconnected", || {
         server.publish("chat", &text);
         server.connections() == 0
     });
     assert_eq!(server.server().shared.meter.held(), 0);
-    drop(stuck); // until here they were open
+    drop(stuck); // open until here
 }
 
 #[test]
-fn who_does_not_read_its_answers_is_let_go_after_the_write_limit() {
+fn a_client_that_does_not_read_its_answers_is_disconnected_after_the_write_limit() {
     const ANSWERS: usize = 100;
     let _alone = alone();
     let server = server_with_write_limit(SOON);
-    publish_large(&server, RING_EVENTS); // each answer below is now a whole portion
+    publish_large(&server, RING_EVENTS); // so that each answer is a whole portion
     let answers = ["polling?", "long-polling?", "jsonp-polling?callback=f&"];
-    let asked = answers.map(|path| {
+    let clients = answers.map(|path| {
         let request = get(&format!("/{path}since=-{RING_EVENTS}"));
         narrow_client(&server, request.repeat(ANSWERS))
     });
     server.accept_all();
-    wait_until("all are let go", || server.connections() == 0);
-    for mut client in asked {
+    wait_until("all clients to be disconnected", || {
+        server.connections() == 0
+    });
+    for mut client in clients {
         let mut answers = Vec::new();
         let _ = client.socket.read_to_end(&mut answers);
         assert!(
             answers.len() < ANSWERS * PORTION_BYTES / 2,
-            "it was cut off"
+            "it got only part of its answers"
         );
     }
 }
 
-/// Each asks for 3.5 MB. Without portions, each would cost that twice: as events, and as text.
+/// Each client asks for 3.5 MB. Without portions, each would cost that twice: as events, and as text.
 #[test]
-fn who_asks_for_the_whole_ring_and_does_not_read_costs_a_portion_of_it() {
+fn a_client_that_asks_for_the_whole_ring_and_does_not_read_costs_one_portion() {
     const CLIENTS: usize = 50;
     let _alone = alone();
     let server = server_with_write_limit(SOON);
@@ -182,17 +186,17 @@ fn who_asks_for_the_whole_ring_and_does_not_read_costs_a_portion_of_it() {
     };
     let clients: Vec<Client> = (0..CLIENTS).map(ask).collect();
     let mut most = 0;
-    wait_until("all are let go", || {
+    wait_until("all clients to be disconnected", || {
         most = most.max(resident_memory());
         server.connections() == 0
     });
     let each = most.saturating_sub(before) as usize / CLIENTS;
     assert!(each < 8 * PORTION_BYTES, "{each} bytes a client");
-    drop(clients); // until here they were open
+    drop(clients); // open until here
 }
 
 #[test]
-fn who_does_not_read_its_echoes_or_pongs_is_let_go_after_the_write_limit() {
+fn a_client_that_does_not_read_its_echoes_or_pongs_is_disconnected_after_the_write_limit() {
     let _alone = alone();
     let server = server_with_write_limit(SOON);
     let message = frame(0x82, &[7; 60_000]);
@@ -209,9 +213,9 @@ fn who_does_not_read_its_echoes_or_pongs_is_let_go_after_the_write_limit() {
         ("/websocket", pings),
     ]
     .map(open);
-    wait_until("all are let go", || {
+    wait_until("all clients to be disconnected", || {
         for (client, bytes, sent) in &mut talking {
-            // As much as the socket takes; the next time, it goes on there.
+            // Sends as much as the socket takes, and continues there the next time.
             *sent += client.socket.write(&bytes[*sent..]).unwrap_or(0);
             *sent %= bytes.len();
         }
@@ -219,21 +223,21 @@ fn who_does_not_read_its_echoes_or_pongs_is_let_go_after_the_write_limit() {
     });
 }
 
-/// Publishes events of 3.5 KB, of which the ring holds about as many as of small ones.
+/// Publishes events of 3.5 KB, small enough that the ring holds nearly its full count of them.
 fn publish_large(server: &TestServer, count: usize) -> u64 {
     let text = "x".repeat(3500);
     let publish = |_, _| server.publish("chat", &text);
     (0..count).fold(0, publish)
 }
 
-/// How many of so many large events this technique has not sent yet.
+/// How many of the large events published this technique has not sent yet.
 fn late(server: &TestServer, name: &str, published: usize) -> usize {
     let counts = &server.server().shared.meter.counts;
     let count = counts.iter().find(|count| count.name == name).unwrap();
     published.saturating_sub(count.bytes_out.load(Ordering::Relaxed) as usize / 3500)
 }
 
-/// Reads a little: at most this many bytes.
+/// Reads once, up to `most` bytes.
 fn read_a_little(client: &mut Client, reader: &mut StreamReader, most: usize) {
     let mut bytes = vec![0; most];
     let count = client.socket.read(&mut bytes).expect("more, in time");
@@ -242,7 +246,7 @@ fn read_a_little(client: &mut Client, reader: &mut StreamReader, most: usize) {
 }
 
 #[test]
-fn one_that_is_merely_slow_catches_up_from_the_ring() {
+fn a_reader_that_is_merely_slow_catches_up_from_the_ring() {
     let _alone = alone();
     for (name, request) in streams() {
         let server = server_with_write_limit(HOUR);
@@ -251,7 +255,7 @@ fn one_that_is_merely_slow_catches_up_from_the_ring() {
         server.wait_held(name, 1);
         let (mut last, mut published) = (first, 0);
         while late(&server, name, published) < 5 * SEAT_EVENTS {
-            last = publish_large(&server, 10); // until the socket is full, and the channel has been
+            last = publish_large(&server, 10); // until the socket is full and the channel has overflowed
             published += 10;
         }
         let mut reader = StreamReader::after(first);
@@ -259,12 +263,12 @@ fn one_that_is_merely_slow_catches_up_from_the_ring() {
             read_a_little(&mut client, &mut reader, 5000);
         }
         assert_eq!(last, first + published as u64);
-        assert_eq!(reader.follower.gaps, 0, "{name}: the ring had them all");
+        assert_eq!(reader.follower.gaps, 0, "{name}: the ring had every event");
     }
 }
 
 #[test]
-fn one_that_is_slower_than_the_ring_is_told_of_each_gap() {
+fn a_reader_slower_than_the_ring_gets_a_gap_each_time() {
     let _alone = alone();
     let server = server_with_write_limit(HOUR);
     let first = server.publish("chat", "first");
@@ -272,7 +276,7 @@ fn one_that_is_slower_than_the_ring_is_told_of_each_gap() {
     let mut readers: Vec<_> = clients.iter().map(|_| StreamReader::after(first)).collect();
     let mut last = first;
     for _ in 0..200 {
-        last = publish_large(&server, 20); // 70 KB, 14 MB in all: more than socket and ring hold
+        last = publish_large(&server, 20); // 70 KB, 14 MB in all: more than the socket and the ring hold
         for (client, reader) in clients.iter_mut().zip(&mut readers) {
             read_a_little(client, reader, 5000);
         }
@@ -283,12 +287,15 @@ fn one_that_is_slower_than_the_ring_is_told_of_each_gap() {
         while reader.follower.last < last {
             read_a_little(client, reader, 64 << 10);
         }
-        assert!(reader.follower.gaps > 0, "it was told");
-        assert!(reader.last_gap <= before_ring, "no more is missing");
+        assert!(reader.follower.gaps > 0, "it got a gap");
+        assert!(
+            reader.last_gap <= before_ring,
+            "the gap covers no more than what is lost"
+        );
     }
 }
 
-/// What slow senders begin with; then they send a byte now and then.
+/// How slow senders begin; later they send a byte now and then.
 const SLOW_BEGINNINGS: [&str; 4] = [
     "",
     "GET /polling HTTP/1.1\r\nHost: localhost\r\nX-Endless: ",
@@ -296,7 +303,7 @@ const SLOW_BEGINNINGS: [&str; 4] = [
     "<policy-file-",
 ];
 
-/// Sends a byte if nothing has been said to that; otherwise reads what was said. `false`: it is over.
+/// Sends a byte unless an answer or the end has come; `false` if one has.
 fn send_a_byte(client: &mut Client) -> bool {
     let mut answer = [0];
     match client.socket.peek(&mut answer) {
@@ -322,10 +329,10 @@ fn slow_senders_starve_nobody() {
     let mut silent: Vec<Client> = (0..SLOW / 2).map(|_| begin(0)).collect();
     let mut dripping: Vec<Client> = (0..SLOW / 2).map(begin).collect();
     let mut served = 0;
-    wait_until("all slow senders are gone", || {
+    wait_until("all slow senders to be disconnected", || {
         let there = server.connections() > 0;
         let (head, _) = server.get("/polling").read_answer();
-        assert_eq!(head.status, 200, "a real client is served meanwhile");
+        assert_eq!(head.status, 200, "another client is served meanwhile");
         served += usize::from(there);
         for client in &mut dripping {
             send_a_byte(client);
@@ -339,7 +346,7 @@ fn slow_senders_starve_nobody() {
 }
 
 #[test]
-fn who_sends_nothing_but_empty_lines_is_let_go_when_the_idle_limit_is_over() {
+fn a_client_that_sends_only_blank_lines_is_disconnected_after_the_idle_limit() {
     let _alone = alone();
     let server = TestServer::with_limits(|limits| {
         limits.idle = Duration::from_secs(1);
@@ -347,8 +354,8 @@ fn who_sends_nothing_but_empty_lines_is_let_go_when_the_idle_limit_is_over() {
     });
     let mut client = server.connect();
     server.accept_all();
-    wait_until("it is let go", || {
-        thread::sleep(SOON / 5); // each line comes by itself, long before the limit
+    wait_until("the client to be disconnected", || {
+        thread::sleep(SOON / 5); // a line at a time, each long before the limit
         let _ = client.socket.write(b"\r\n");
         server.connections() == 0
     });

@@ -1,7 +1,7 @@
-//! The soak: everything at once, for a while, and then nothing is left behind.
+//! The soak: clients of every kind at once, for a while; afterwards nothing is left behind.
 //!
-//! `COMET_SOAK_MINUTES=10 cargo test --test soak` goes on for ten minutes; without it, it is a few seconds.
-//! This test is alone in its process, so threads, descriptors and memory can be counted exactly.
+//! It takes a few seconds, or ten minutes with `COMET_SOAK_MINUTES=10 cargo test --test soak`. The test is alone in
+//! its process, so that it can count threads, descriptors and memory exactly.
 
 #[path = "soak/footprint.rs"]
 mod footprint;
@@ -23,11 +23,11 @@ use support::{settings, wait_until};
 /// How many threads play clients that come and go; each has up to [`OPEN`] connections at a time.
 const CROWD: usize = 32;
 const OPEN: usize = 10;
-/// Where the crowd is. (Not in `chat`, which is never forgotten: see [`forget_topics`].)
+/// The crowd's topics. Not `chat`, which is never forgotten: see [`forget_topics`].
 const CROWDED: [&str; 3] = ["crowd-1", "crowd-2", "crowd-3"];
-/// What those that read all along listen to.
+/// The topic of the steady readers.
 const STEADY: &str = "steady";
-/// How far its publisher may run ahead of the slowest of them: less than the ring holds.
+/// How many events its publisher may be ahead of the slowest steady reader: less than the ring holds.
 const AHEAD: u64 = 500;
 
 #[test]
@@ -39,7 +39,7 @@ fn nothing_is_left_behind_and_nothing_was_lost() {
         let before = Footprint::now();
         let length = Duration::from_millis(1500);
         let end = Instant::now() + minutes().unwrap_or(2 * length);
-        round(&server, length, &mut random); // warms up: what is allocated once is allocated now
+        round(&server, length, &mut random); // warms up everything that is allocated once
         let warm = settle(&server, &before);
         loop {
             round(&server, length, &mut random);
@@ -48,13 +48,13 @@ fn nothing_is_left_behind_and_nothing_was_lost() {
                 break;
             }
         }
-        assert_eq!(server.stop(), 0, "no connection has to be left alone");
+        assert_eq!(server.stop(), 0, "every connection ended in time");
         Footprint::wait_for_same(&without_server);
     });
 }
 
-/// With limits so short that most are met in every round; but who sends its whole request at once has
-/// time enough, however busy the machine is.
+/// A server with limits so short that most of them are reached in every round. A request sent at once still has
+/// time enough on a busy machine.
 fn start() -> TestServer {
     let mut settings = settings();
     settings.limits.request = Duration::from_secs(2);
@@ -70,8 +70,7 @@ fn minutes() -> Option<Duration> {
     Some(Duration::from_secs_f64(minutes * 60.0))
 }
 
-/// Waits until all clients' traces are gone. Answers with what there still is, and the id of the ball
-/// game's last play.
+/// Waits until nothing of the clients is left. Returns the footprint, and the id of the ball game's last play.
 fn settle(server: &TestServer, before: &Footprint) -> (Footprint, u64) {
     wait_until("no connection left", || server.connections() == 0);
     assert_eq!(server.server().shared.meter.held(), 0);
@@ -81,18 +80,20 @@ fn settle(server: &TestServer, before: &Footprint) -> (Footprint, u64) {
     (Footprint::wait_for_same(before), play.unwrap().next)
 }
 
-/// New topics push out all the others but for the two that are never forgotten: their rings, which are
-/// not always as full, would be in the way of a comparison.
+/// Replaces every topic that can be forgotten with a new one: their rings are not always as full, which would
+/// distort the comparison.
 fn forget_topics(server: &TestServer) {
     let hub = &server.server().shared.hub;
     let open = |n| hub.join(&format!("new-{n}"), Cursor::Now);
     let seats: Vec<_> = (0..MAX_TOPICS - 2).map(open).collect();
-    assert!(seats.iter().all(Result::is_ok), "nobody is in the others");
+    assert!(
+        seats.iter().all(Result::is_ok),
+        "the other topics have no subscribers"
+    );
 }
 
-/// The heap is as it was, but for what the ball game has added to its ring (2 KB a play would be much), and
-/// for tables that stay as large as they once had to be. The process may keep some memory more: heaps have
-/// holes.
+/// The heap may grow by the ball game's plays (at most 2 KB each) and by tables that keep their largest size.
+/// Resident memory may grow by more, as heaps have holes.
 fn assert_nothing_grew((warm, first_play): &(Footprint, u64), (now, play): &(Footprint, u64)) {
     let heap = now.heap - warm.heap;
     let most = (32 << 10) + (play - first_play) as isize * 2000;
@@ -103,7 +104,7 @@ fn assert_nothing_grew((warm, first_play): &(Footprint, u64), (now, play): &(Foo
 
 // --- one round: everything at once ---
 
-/// How far those that read all along are, and where the end is once it is known.
+/// How far the steady readers are, and the last id once it is known.
 struct Progress {
     first: u64,
     seen: [AtomicU64; TECHNIQUES],
@@ -111,8 +112,8 @@ struct Progress {
     over: AtomicBool,
 }
 
-/// However the round ends, those who wait for its end hear of it: a thread that has failed waits for all others
-/// before it says so.
+/// Ends the other threads when the round ends, also by a panic: the scope waits for all threads before it reports
+/// one.
 struct End<'a>(&'a Progress);
 
 impl Drop for End<'_> {
@@ -157,30 +158,30 @@ fn round(server: &TestServer, length: Duration, random: &mut Rng) {
     assert!(errands.into_inner() > 0);
 }
 
-/// A thread of ours. Its stack is small, and so never one huge page: the system keeps the stacks of some
-/// threads that have ended, and memory could not be compared.
+/// Spawns a thread with a small stack, which can't become a huge page: the system keeps the stacks of some ended
+/// threads, and huge ones would distort the comparison.
 fn spawn<'a>(scope: &'a Scope<'a, '_>, body: impl FnOnce() + Send + 'a) {
     let builder = thread::Builder::new().stack_size(512 << 10);
     builder.spawn_scoped(scope, body).expect("a thread");
 }
 
-/// Publishes as fast as the slowest of those that read all along can read, and not much faster: so the
-/// ring has whatever they have not read, and nothing may be missing.
+/// Publishes at the pace of the slowest steady reader, so that the ring has everything that they have yet to read
+/// and no event may be lost.
 fn publish_steadily(server: &TestServer, length: Duration, progress: &Progress) {
     let end = Instant::now() + length;
     let mut last = progress.first;
     while Instant::now() < end {
-        thread::sleep(Duration::from_micros(500)); // the crowd needs the processors, too
+        thread::sleep(Duration::from_micros(500)); // the crowd needs CPU time, too
         if last < progress.of_slowest() + AHEAD {
             last = server.publish(STEADY, "steady");
         }
     }
     progress.last.store(last, Ordering::SeqCst);
     let all = || progress.of_slowest() == last;
-    wait_until("all who read all along have everything", all);
+    wait_until("every steady reader to have every event", all);
 }
 
-/// Events of all sizes: those who don't read get stuck in them.
+/// Publishes events of all sizes, so that clients that don't read get stuck.
 fn publish_to_the_crowd(server: &TestServer, over: &AtomicBool, mut random: Rng) {
     while !over.load(Ordering::SeqCst) {
         let text = "x".repeat(random.usize(0..100_000));
@@ -189,9 +190,9 @@ fn publish_to_the_crowd(server: &TestServer, over: &AtomicBool, mut random: Rng)
     }
 }
 
-// --- those that read all along ---
+// --- the steady readers ---
 
-/// The techniques: first those that answer once, then those that stream, then what is no technique.
+/// The polls, then the streams, then the echo, which is not a technique.
 const PATHS: [&str; 9] = [
     "/polling?",
     "/long-polling?",
@@ -206,7 +207,7 @@ const PATHS: [&str; 9] = [
 const POLLS: usize = 3;
 const TECHNIQUES: usize = 8;
 
-/// The request for what comes after `since`.
+/// The request for events after `since`.
 fn request(path: &str, topic: &str, since: &str) -> String {
     let target = format!("{path}topic={topic}{since}");
     match path {
@@ -215,7 +216,7 @@ fn request(path: &str, topic: &str, since: &str) -> String {
     }
 }
 
-/// Reads the steady topic by one of the techniques, to its end.
+/// Reads the steady topic by one technique, to its end.
 fn follow(server: &TestServer, technique: usize, progress: &Progress) {
     let path = PATHS[technique];
     let seen = &progress.seen[technique];
@@ -229,7 +230,7 @@ fn follow(server: &TestServer, technique: usize, progress: &Progress) {
     }
 }
 
-/// `see` takes how far it got, and answers whether there is more.
+/// `see` takes the last id seen, and returns whether there are more events.
 fn follow_stream(server: &TestServer, path: &str, first: u64, see: impl Fn(u64) -> bool) {
     let mut client = server.ask(&request(path, STEADY, &format!("&since={first}")));
     let mut reader = StreamReader::after(first);
@@ -257,13 +258,13 @@ fn follow_by_asking(server: &TestServer, path: &str, first: u64, see: impl Fn(u6
         assert_eq!(answer["gap"], false, "{path} lost nothing");
         assert!(ids.iter().copied().eq(last + 1..=last + ids.len() as u64));
         last += ids.len() as u64;
-        thread::sleep(Duration::from_millis(2)); // as a browser would, or busier
+        thread::sleep(Duration::from_millis(2)); // about as a browser would
     }
 }
 
 // --- the crowd ---
 
-/// Comes and goes, as clients do, many times over.
+/// Opens connections and leaves them, over and over.
 fn come_and_go(server: SocketAddr, over: &AtomicBool, errands: &AtomicUsize, mut random: Rng) {
     let mut open = Vec::new();
     while !over.load(Ordering::SeqCst) {
@@ -281,7 +282,7 @@ fn come_and_go(server: SocketAddr, over: &AtomicBool, errands: &AtomicUsize, mut
     }
 }
 
-/// A new client of some technique; or of none, if the machine has no port left for it just now.
+/// A new client of some technique, or none if the machine has no free port.
 fn arrive(server: SocketAddr, random: &mut Rng) -> Option<TcpStream> {
     let mut client = TcpStream::connect(server).ok()?;
     client.set_nonblocking(true).ok()?;
@@ -289,26 +290,26 @@ fn arrive(server: SocketAddr, random: &mut Rng) -> Option<TcpStream> {
     let since = random.choice(["", "&since=0", "&since=-1", "&since=-1000"])?;
     let request = request(path, CROWDED[random.usize(..CROWDED.len())], since);
     let sent = match random.u8(..8) {
-        0 => random.usize(..request.len()), // it never says more
+        0 => random.usize(..request.len()), // an incomplete request
         _ => request.len(),
     };
     let _ = client.write(&request.as_bytes()[..sent]);
     Some(client)
 }
 
-/// Some read, some send, which may be nonsense; most do nothing.
+/// Some read, some send (perhaps nonsense), and most do nothing.
 fn linger(client: &mut TcpStream, random: &mut Rng) {
     let _ = match random.u8(..16) {
         0..4 => client.read(&mut [0; 3000]),
-        4 => client.write(&frame(0x81, b"hello")), // to others than a WebSocket, this is nonsense
+        4 => client.write(&frame(0x81, b"hello")), // nonsense unless it is a WebSocket
         5 => client.write(&frame(0x89, b"ping")),
-        6 => client.write(get("/polling?topic=crowd-1").as_bytes()), // early, or nonsense to a WebSocket
+        6 => client.write(get("/polling?topic=crowd-1").as_bytes()), // sent early, or nonsense to a WebSocket
         7 => client.write(&vec![0xff; random.usize(..20_000)]),
         _ => Ok(0),
     };
 }
 
-/// The ways to go.
+/// Leaves in one of several ways.
 fn leave(mut client: TcpStream, random: &mut Rng) {
     let _ = match random.u8(..5) {
         0 => SockRef::from(&client).set_linger(Some(Duration::ZERO)),
@@ -321,7 +322,7 @@ fn leave(mut client: TcpStream, random: &mut Rng) {
     };
 }
 
-/// A short visit that must go well: messages come back from /echo as they were sent.
+/// A short visit to /echo, which must return a message unchanged.
 fn talk(server: SocketAddr, random: &mut Rng) {
     let Ok(client) = TcpStream::connect(server) else {
         return;
@@ -331,14 +332,14 @@ fn talk(server: SocketAddr, random: &mut Rng) {
     let (mut socket, _) = opened.expect("the server agrees to the upgrade");
     let message = tungstenite::Message::binary(vec![7; random.usize(..30_000)]);
     socket.send(message.clone()).expect("a frame sent");
-    while socket.read().expect("a frame") != message {} // pings come in between
+    wait_until("the echo", || socket.read().expect("a frame") == message); // after any pings
     if random.bool() {
         let _ = socket.close(None);
         while socket.read().is_ok() {}
     }
 }
 
-/// A short request, and how its answer must begin.
+/// Short requests, each with the beginning of its answer.
 fn errands() -> [(String, &'static str); 16] {
     let large = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(20_000));
     [

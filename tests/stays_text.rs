@@ -1,4 +1,4 @@
-//! What anyone says stays text, in every technique: those whose answer is a script, too.
+//! Published text stays text in every technique, also in those that answer with a script.
 
 #[path = "support/browser.rs"]
 #[allow(dead_code)] // this file uses some of it
@@ -9,7 +9,7 @@ use browser::chromium;
 use serde_json::{Value, json};
 use support::{TestServer, post};
 
-/// What is published, byte for byte, and what a reader must see of it.
+/// A published body, and the text that a reader must see.
 const SAID: [(&str, &str); 5] = [
     (
         r#"{"nick":"a","text":"</script><script>document.title='harm'</script><!--"}"#,
@@ -27,7 +27,7 @@ const SAID: [(&str, &str); 5] = [
         r#"{"nick":"a","text":"no prototype","__proto__":{"harm":true}}"#,
         "no prototype",
     ),
-    // Half a surrogate pair is no JSON text that can be passed on: it is taken for plain text, whole.
+    // Half a surrogate pair can't be passed on as JSON: the whole body is taken as plain text.
     (
         r#"{"nick":"a","text":"half \ud800 a pair"}"#,
         r#"{"nick":"a","text":"half \ud800 a pair"}"#,
@@ -47,7 +47,7 @@ const PAGES: [&str; 9] = [
 ];
 
 #[test]
-fn what_anyone_says_is_the_same_by_every_technique() {
+fn published_text_is_the_same_by_every_technique() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let said = r#"{"__proto__":{"nick":"a"},"b":[{"c":1,"__proto__":2}],"d":"{\"__proto__\":3}"}"#;
@@ -68,7 +68,7 @@ fn what_anyone_says_is_the_same_by_every_technique() {
 }
 
 #[test]
-fn what_anyone_says_stays_text_in_every_technique() {
+fn published_text_stays_text_in_every_technique() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     for (body, _) in SAID {

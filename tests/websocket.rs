@@ -1,6 +1,6 @@
-//! WebSocket, byte by byte. The first byte of a frame is FIN and the opcode: 0x81 is a text, 0x82
-//! binary, 0x88 Close, 0x89 a ping, 0x8A a pong; 0x01 is a text that goes on in further frames, and
-//! 0x80 the last of them (RFC 6455 section 5.2).
+//! WebSocket, byte by byte. The first byte of a frame has FIN and the opcode: 0x81 is a text, 0x82 binary, 0x88
+//! Close, 0x89 a ping, 0x8A a pong; 0x01 is the first fragment of a text, and 0x80 the last fragment (RFC 6455
+//! section 5.2).
 
 mod support;
 
@@ -14,19 +14,19 @@ use serde_json::Value;
 use support::{Client, Follower, PATIENCE, TestServer, frame, frame_head, get, handshake, json};
 use tungstenite::Message;
 
-/// The next frame, which must be a text: its JSON.
+/// The JSON of the next frame, which must be a text.
 fn read_json(client: &mut Client) -> Value {
     let (first, payload) = client.read_frame();
     assert_eq!(first, 0x81, "a text: {payload:?}");
     json(&String::from_utf8(payload).expect("UTF-8"))
 }
 
-/// The next frame, which must be an event: its `data`.
+/// The `data` of the next frame, which must be an event.
 fn read_data(client: &mut Client) -> Value {
     read_json(client)["data"].clone()
 }
 
-/// A ping, and the pong that shows that the server has dealt with everything before it.
+/// Sends a ping and reads its pong: the server has then handled everything before it.
 fn ping(client: &mut Client) {
     client.send(frame(0x89, b"there?"));
     client.expect(b"\x8a\x06there?");
@@ -57,11 +57,14 @@ fn the_handshake_of_the_rfc_is_answered_as_there() {
     assert_eq!(head.header("Transfer-Encoding"), None);
     assert_eq!(head.header("Sec-WebSocket-Extensions"), None);
     server.wait_held("websocket", 1);
-    assert!(client.is_silent(), "held: no frame before there is news");
+    assert!(
+        client.is_silent(),
+        "held: no frame before there is an event"
+    );
 }
 
 #[test]
-fn what_a_browser_sends_beside_is_no_hindrance() {
+fn the_other_headers_of_a_browser_do_no_harm() {
     let server = TestServer::start();
     let mut client = server.ask(
         "GET /websocket HTTP/1.1\r\nhost: localhost\r\nconnection: keep-alive, upgrade\r\nupgrade: WebSocket\r\n\
@@ -116,7 +119,7 @@ fn a_request_that_asks_for_no_upgrade_is_426() {
 }
 
 #[test]
-fn another_version_is_426_with_the_one_that_is_spoken() {
+fn another_version_is_426_with_the_version_that_is_spoken() {
     let server = TestServer::start();
     let whole = handshake("/websocket");
     for version in [
@@ -209,7 +212,7 @@ fn each_event_is_a_text_frame() {
 }
 
 #[test]
-fn a_longer_event_has_its_length_in_two_bytes_or_in_eight() {
+fn a_longer_event_has_its_length_in_two_bytes_or_eight() {
     let server = TestServer::start();
     let mut client = server.open("/websocket");
     for (length, wide) in [(1000, &[0x81, 126][..]), (70_000, &[0x81, 127, 0, 0, 0, 0])] {
@@ -223,7 +226,7 @@ fn a_longer_event_has_its_length_in_two_bytes_or_in_eight() {
 }
 
 #[test]
-fn the_backlog_comes_first_and_then_what_is_new() {
+fn the_backlog_comes_before_new_events() {
     let server = TestServer::start();
     let first = server.publish("chat", "one");
     let [second, third] = ["two", "three"].map(|text| server.publish("chat", text));
@@ -238,7 +241,7 @@ fn the_backlog_comes_first_and_then_what_is_new() {
 }
 
 #[test]
-fn a_cursor_the_ring_no_longer_reaches_is_told_of_the_gap_first() {
+fn a_cursor_older_than_the_ring_gets_the_gap_first() {
     let server = TestServer::start();
     let lost = server.overflow_ring("chat");
     let mut client = server.open(&format!("/websocket?since={}", lost - 1));
@@ -250,7 +253,7 @@ fn a_cursor_the_ring_no_longer_reaches_is_told_of_the_gap_first() {
 }
 
 #[test]
-fn a_cursor_from_before_a_restart_is_told_of_the_gap_first() {
+fn a_cursor_from_before_a_restart_gets_the_gap_first() {
     let server = TestServer::start();
     let mut client = server.open("/websocket?since=1");
     let gap = read_json(&mut client);
@@ -263,26 +266,27 @@ fn a_cursor_from_before_a_restart_is_told_of_the_gap_first() {
 }
 
 #[test]
-fn a_reader_that_falls_behind_misses_nothing_but_what_a_gap_tells() {
+fn a_reader_that_falls_behind_loses_only_what_a_gap_reports() {
     let server = TestServer::with_limits(|limits| limits.write = 3 * PATIENCE);
     let mut socket = server.open_socket("/websocket");
     let (first, last) = server.burst("chat");
     let mut follower = Follower::after(first - 1);
-    while follower.last < last {
+    support::wait_until("the last event", || {
         match socket.read().unwrap() {
             Message::Text(text) => follower.hear(&json(&text)),
             other => assert!(other.is_ping(), "{other}"),
         }
-    }
+        follower.last == last
+    });
     assert!(follower.gaps > 0, "more was published than could be kept");
 }
 
 #[test]
-fn a_reader_that_takes_nothing_for_too_long_is_given_up() {
+fn a_reader_that_reads_nothing_is_disconnected_after_the_write_limit() {
     let server = TestServer::with_limits(|limits| limits.write = Duration::from_millis(50));
     let client = server.open("/websocket");
     server.wait_held("websocket", 1);
-    support::wait_until("the thread free", || {
+    support::wait_until("the thread to be free", || {
         server.publish("chat", &"x".repeat(64 << 10));
         server.held("websocket") == 0
     });
@@ -290,7 +294,7 @@ fn a_reader_that_takes_nothing_for_too_long_is_given_up() {
 }
 
 #[test]
-fn the_heartbeat_is_a_ping_now_and_then() {
+fn the_heartbeat_is_a_repeated_ping() {
     let server = TestServer::with_limits(|limits| limits.heartbeat = Duration::from_millis(20));
     let mut client = server.open("/websocket");
     client.expect([0x89, 0, 0x89, 0]);
@@ -299,7 +303,7 @@ fn the_heartbeat_is_a_ping_now_and_then() {
 // --- publishing ---
 
 #[test]
-fn a_text_is_published_to_the_topic_json_as_it_is_and_the_rest_as_text() {
+fn a_message_is_published_to_the_topic_as_json_or_else_as_text() {
     let server = TestServer::start();
     let mut listener = server.open("/websocket?topic=talk");
     let mut speaker = server.open_socket("/websocket?topic=talk");
@@ -317,14 +321,14 @@ fn a_text_is_published_to_the_topic_json_as_it_is_and_the_rest_as_text() {
         assert_eq!(
             json(&heard)["data"].to_string(),
             data,
-            "the speaker hears it, too"
+            "the publisher gets it, too"
         );
     }
-    assert!(is_empty(&server, "chat"), "and no other topic does");
+    assert!(is_empty(&server, "chat"), "no other topic gets it");
 }
 
 #[test]
-fn what_cannot_be_published_is_told_and_the_connection_goes_on() {
+fn a_refused_message_gets_an_error_and_the_connection_goes_on() {
     let server = TestServer::start();
     let mut client = server.open("/websocket");
     client.send(frame(0x82, b"\x00\xff"));
@@ -349,19 +353,18 @@ fn the_ball_game_alone_publishes_to_its_topic() {
     let server = TestServer::start();
     let mut client = server.open("/websocket?topic=baseball");
     client.send(frame(0x81, b"home run!"));
-    loop {
-        let message = read_json(&mut client);
-        if message["topic"] == "baseball" {
-            assert_ne!(message["data"]["text"], "home run!");
-            continue; // a play of the game itself
-        }
-        let error = message["error"].as_str().expect("an error");
-        assert!(
-            error.contains("only the ball game publishes to baseball"),
-            "{error}"
-        );
-        break;
-    }
+    let mut error = Value::Null;
+    support::wait_until("the error", || {
+        let message = read_json(&mut client); // perhaps a play of the game itself
+        assert_ne!(message["data"]["text"], "home run!");
+        error = message["error"].clone();
+        message["topic"] != "baseball"
+    });
+    let error = error.as_str().expect("an error");
+    assert!(
+        error.contains("only the ball game publishes to baseball"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -381,7 +384,7 @@ fn messages_sent_together_are_published_in_their_order() {
 }
 
 #[test]
-fn a_frame_sent_together_with_the_handshake_is_not_forgotten() {
+fn a_frame_sent_together_with_the_handshake_is_not_lost() {
     let server = TestServer::start();
     let mut client = server.connect();
     client.send(
@@ -396,7 +399,7 @@ fn a_frame_sent_together_with_the_handshake_is_not_forgotten() {
 }
 
 #[test]
-fn a_part_of_a_frame_sent_together_with_the_handshake_is_not_forgotten() {
+fn a_part_of_a_frame_sent_together_with_the_handshake_is_not_lost() {
     let server = TestServer::start();
     let mut client = server.connect();
     let text = frame(0x81, b"in two parts");
@@ -442,7 +445,7 @@ fn deep_json_does_not_exhaust_the_thread() {
 // --- pings, fragments ---
 
 #[test]
-fn a_ping_is_answered_with_the_same_words() {
+fn a_pong_has_the_payload_of_its_ping() {
     let server = TestServer::start();
     let mut client = server.open("/websocket");
     client.send(frame(0x89, b"hello"));
@@ -454,7 +457,7 @@ fn a_ping_is_answered_with_the_same_words() {
 }
 
 #[test]
-fn a_pong_nobody_asked_for_is_ignored() {
+fn an_unsolicited_pong_is_ignored() {
     let server = TestServer::start();
     let mut client = server.open("/websocket");
     client.send(frame(0x8a, b"unasked"));
@@ -477,7 +480,7 @@ fn a_message_may_come_in_fragments_with_pings_between() {
 
 // --- what is not RFC 6455 ---
 
-/// Who speaks frames.
+/// The paths that speak WebSocket.
 const BOTH: [&str; 2] = ["/websocket", "/echo"];
 
 #[test]
@@ -531,7 +534,7 @@ fn a_message_that_is_too_big_ends_the_connection_with_1009() {
     let half = vec![b'x'; MAX_BODY / 2 + 1];
     for bytes in [
         frame(0x81, &vec![b'x'; MAX_BODY + 1]),
-        [&frame_head(0x81, MAX_BODY + 1), &b"mask"[..]].concat(), // the length alone is enough
+        [&frame_head(0x81, MAX_BODY + 1), &b"mask"[..]].concat(), // refused by its length alone
         [&frame_head(0x82, usize::MAX / 2), &b"mask"[..]].concat(),
         [frame(0x01, &half), frame(0x80, &half)].concat(),
     ] {
@@ -545,7 +548,7 @@ fn a_message_that_is_too_big_ends_the_connection_with_1009() {
 }
 
 #[test]
-fn events_before_the_mistake_are_published() {
+fn messages_before_a_mistake_are_published() {
     let server = TestServer::start();
     let mut listener = server.open("/websocket");
     let mut client = server.open("/websocket");
@@ -570,16 +573,16 @@ fn a_close_is_echoed_and_ends_the_connection() {
     server.wait_held("echo", 0);
 }
 
-/// Within an hour, no other limit lets go of one that never finishes the close.
+/// The other limits are an hour, so only the close deadline can disconnect these clients.
 #[test]
-fn who_never_finishes_the_close_is_let_go() {
+fn a_client_that_never_finishes_the_close_is_disconnected() {
     let hour = Duration::from_secs(3600);
     let server = TestServer::with_limits(|limits| {
         (limits.idle, limits.write, limits.heartbeat) = (hour, hour, hour);
     });
     let ends = [
-        frame(0x88, b"\x03\xe8"), // its Close is echoed, and it does not hang up
-        frame(0x83, b"bad"),      // it is told Close, and does not answer
+        frame(0x88, b"\x03\xe8"), // gets its Close echoed, and does not hang up
+        frame(0x83, b"bad"),      // gets a Close, and does not answer
     ];
     let silent = ends.map(|end| {
         BOTH.map(|path| {
@@ -592,17 +595,17 @@ fn who_never_finishes_the_close_is_let_go() {
     talking.send(frame(0x88, b"\x03\xe8"));
     talking.socket.set_nonblocking(true).unwrap();
     server.accept_all();
-    support::wait_until("all are let go", || {
+    support::wait_until("all clients to be disconnected", || {
         let _ = talking
             .socket
             .write(&frame(0x81, b"but wait, there is more"));
         server.connections() == 0
     });
-    drop((silent, talking)); // until here they were open
+    drop((silent, talking)); // open until here
 }
 
 #[test]
-fn after_its_close_a_client_hears_nothing_and_publishes_nothing() {
+fn after_its_close_a_client_gets_nothing_and_publishes_nothing() {
     let server = TestServer::start();
     let mut client = server.open("/websocket");
     client.send([frame(0x88, b"\x03\xe8"), frame(0x81, b"too late")].concat());
@@ -638,10 +641,10 @@ fn the_end_of_the_server_is_1001() {
     assert_eq!(ending.join().unwrap(), 0);
 }
 
-// --- who says much at once ---
+// --- clients that send a lot ---
 
 #[test]
-fn who_says_more_at_once_than_the_ring_holds_is_told_all_of_it() {
+fn a_client_that_publishes_more_at_once_than_the_ring_holds_gets_all_of_it() {
     const SAID: usize = 3 * RING_EVENTS;
     let server = TestServer::start();
     let base = server.publish("chat", "the beginning");
@@ -656,7 +659,7 @@ fn who_says_more_at_once_than_the_ring_holds_is_told_all_of_it() {
 }
 
 #[test]
-fn who_never_stops_talking_is_told_that_the_server_ends() {
+fn a_client_that_never_stops_sending_gets_1001_when_the_server_ends() {
     for path in BOTH {
         let mut server = TestServer::start();
         let mut client = server.open(path);
@@ -667,7 +670,7 @@ fn who_never_stops_talking_is_told_that_the_server_ends() {
         let mut socket = client.socket.try_clone().unwrap();
         let reading = thread::spawn(move || {
             let mut said = Vec::new();
-            let _ = socket.read_to_end(&mut said); // to the end, or to the reset of who would not listen
+            let _ = socket.read_to_end(&mut said); // an end or a reset
             said
         });
         assert_eq!(server.stop(), 0, "{path}");

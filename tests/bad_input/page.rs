@@ -1,21 +1,21 @@
-//! The page that shows the table.
+//! Writes the page that shows the table.
 
 use crate::table::{Group, Row, Then};
 
-/// How many of the first bytes are shown.
+/// How many bytes of each input are shown.
 const SHOWN: usize = 72;
 
 const BEGINNING: &str = "\
 # Bad input
 
-What comes over a socket can be anything: mistyped by hand, cut off, meant for another port, or made to do harm.
-comet answers all of it with a status and a sentence that says what to do, in JSON: `{\"error\":\"…\"}`.
-Where the bytes still tell where the next request begins, the connection stays open; otherwise it closes, because a guess
-at where a request begins is how requests are smuggled.
+Any bytes can arrive on a socket: mistyped by hand, cut off, meant for another port, or made to do harm. comet answers
+all of them with a status and a sentence that says what to do, in JSON: `{\"error\":\"…\"}`. The connection stays open if the
+server can tell where the next request begins; otherwise it closes, because guessing where a request begins allows
+request smuggling.
 
 This page is generated from the table in [tests/bad_input/table.rs](../tests/bad_input/table.rs), and a test sends every row
-of it to a running server, whole and byte by byte. It is a list of what we thought of, or were shown by a fuzzer; it can't prove
-that nothing else is wrong. `UPDATE_DOCS=1 cargo test --test bad_input` writes it anew.
+to a running server, whole and byte by byte. The table lists what we thought of and what a fuzzer found; it can't prove
+that nothing else is wrong. `UPDATE_DOCS=1 cargo test --test bad_input` regenerates this page.
 ";
 
 pub fn page(table: &[Group]) -> String {
@@ -44,7 +44,7 @@ fn line(row: &Row) -> String {
     )
 }
 
-/// The first bytes as they would stand in a string.
+/// The first bytes, escaped as in a string.
 fn code(bytes: &[u8]) -> String {
     let more = if bytes.len() > SHOWN { "…" } else { "" };
     let shown = bytes[..bytes.len().min(SHOWN)].escape_ascii().to_string();

@@ -1,5 +1,5 @@
-//! Gives bytes to the request reader, cut into pieces as one likes, and checks what must hold
-//! whatever the bytes are. The tests and the fuzz targets share it.
+//! Gives bytes to the request reader, cut into any pieces, and checks what must hold for all bytes. The tests and
+//! the fuzz targets share it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -14,10 +14,10 @@ use comet::settings::Limits;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-/// How much the reader takes from a socket at a time.
+/// The largest read of the request reader.
 const READ: usize = 4096;
 
-/// What became of a stretch of bytes.
+/// What the reader made of some bytes.
 #[derive(Debug)]
 pub enum Outcome {
     Request(Request),
@@ -25,8 +25,7 @@ pub enum Outcome {
     Refused(u16, String),
 }
 
-/// Reads requests until there are no more, or one is refused. Each piece is what one read of the
-/// socket brings; after the last comes the end.
+/// Reads requests until the end, or until one is refused. Each piece arrives in one read of the socket.
 pub fn read_all(pieces: &[&[u8]]) -> Vec<Outcome> {
     sent(pieces, |socket| {
         let mut inbox = Vec::new();
@@ -42,7 +41,7 @@ pub fn read_all(pieces: &[&[u8]]) -> Vec<Outcome> {
     })
 }
 
-/// Reads the first request alone; answers with the bytes after it, too.
+/// Reads only the first request; returns the bytes after it, too.
 pub fn read_first(pieces: &[&[u8]]) -> (Option<Outcome>, Vec<u8>) {
     sent(pieces, |socket| {
         let mut inbox = Vec::new();
@@ -52,24 +51,24 @@ pub fn read_first(pieces: &[&[u8]]) -> (Option<Outcome>, Vec<u8>) {
     })
 }
 
-/// Reads what is sent by a thread beside.
+/// Reads while another thread sends.
 fn sent<T>(pieces: &[&[u8]], read: impl FnOnce(TcpStream) -> T) -> T {
     let (ours, theirs) = pair();
     thread::scope(|scope| {
         scope.spawn(|| send(&theirs, pieces));
-        read(ours) // and drops it: the sender stops
+        read(ours) // and drops its end, which stops the sender
     })
 }
 
-/// Two ends of a connection that keeps packets apart: what is sent at once is read at once, and
-/// nothing with it. The reader knows no difference from TCP.
+/// Two ends of a connection that keeps packets apart: each write arrives as one read. The reader can't tell it from
+/// TCP.
 fn pair() -> (TcpStream, TcpStream) {
     let pair = Socket::pair(Domain::UNIX, Type::SEQPACKET, None);
     let (ours, theirs) = pair.expect("a pair of sockets");
     (ours.into(), theirs.into())
 }
 
-/// An error means that the reader wanted no more.
+/// An error means that the reader has closed its end.
 fn send(mut socket: &TcpStream, pieces: &[&[u8]]) {
     for packet in pieces.iter().flat_map(|piece| piece.chunks(READ)) {
         if socket.write_all(packet).is_err() {
@@ -103,12 +102,12 @@ fn read_any(socket: &TcpStream, inbox: &mut Vec<u8>) -> Option<Outcome> {
     None
 }
 
-/// Waits for a request's first byte, as a connection does. `false`: none will come.
+/// Waits for a request's first byte, as a connection does; `false` at the end.
 fn begins(socket: &TcpStream, inbox: &mut Vec<u8>) -> bool {
     !inbox.is_empty() || read_packet(socket, inbox)
 }
 
-/// One read, with room for a whole packet: what doesn't fit would be lost. `false` at the end.
+/// One read, with room for a whole packet: the rest of a longer one would be lost. `false` at the end.
 fn read_packet(mut socket: &TcpStream, inbox: &mut Vec<u8>) -> bool {
     let mut buffer = [0; READ];
     loop {
@@ -123,7 +122,7 @@ fn read_packet(mut socket: &TcpStream, inbox: &mut Vec<u8>) -> bool {
     }
 }
 
-/// No limit of time: here the bytes alone count.
+/// Limits without time: here only the bytes count.
 fn patient() -> Limits {
     Limits {
         request: Duration::from_secs(3600),
@@ -131,7 +130,7 @@ fn patient() -> Limits {
     }
 }
 
-/// However the bytes are cut, they are read as the same requests.
+/// Checks that the bytes are read as the same requests however they are cut.
 pub fn check_cuts(bytes: &[u8], cuts: &[Vec<&[u8]>]) {
     let whole = read_all(&[bytes]);
     for pieces in cuts {
@@ -140,7 +139,7 @@ pub fn check_cuts(bytes: &[u8], cuts: &[Vec<&[u8]>]) {
     }
 }
 
-/// Into pieces of this length.
+/// Cuts bytes into pieces of this length.
 pub fn every(length: usize, bytes: &[u8]) -> Vec<&[u8]> {
     bytes.chunks(length).collect()
 }
@@ -151,12 +150,12 @@ fn check(outcome: &Outcome) {
         Outcome::PolicyFile => {}
         Outcome::Refused(status, message) => {
             assert!((400..600).contains(status), "{status} is no refusal");
-            assert!(message.len() > 10, "{message:?} helps nobody");
+            assert!(message.len() > 10, "{message:?} is too short to help");
         }
     }
 }
 
-/// Nothing of what the wire forbids gets through.
+/// Checks that a request that was read has nothing that HTTP forbids.
 fn check_request(request: &Request) {
     assert!(request.head_bytes <= MAX_HEAD);
     assert!(request.headers.len() <= MAX_HEADERS);
@@ -189,7 +188,7 @@ fn check_topic(request: &Request) {
     }
 }
 
-/// A cursor is taken exactly if it is a number, and then for what it says.
+/// Checks that a cursor is accepted exactly if it is a number, and means that number.
 pub fn check_cursor(since: &str) {
     let digits = since.strip_prefix('-').unwrap_or(since);
     let is_plain = digits.chars().all(|char| char.is_ascii_digit());
@@ -201,7 +200,7 @@ pub fn check_cursor(since: &str) {
     assert_eq!(http::parse_cursor(since).ok(), expected, "{since:?}");
 }
 
-/// Text inside a script can't end it, nor break a line of it, and still says what it said.
+/// Checks that text inside a script can't end it or break its line, and stays the same text.
 pub fn check_script(text: &str) {
     let json = Value::from(text).to_string();
     let script = json_in_script(&json);
@@ -210,18 +209,18 @@ pub fn check_script(text: &str) {
     assert_eq!(serde_json::from_str::<Value>(&script).unwrap(), text);
 }
 
-/// What the query says stays the same when it is written anew.
+/// Checks that a query means the same when it is encoded again.
 pub fn check_query(query: &[u8]) {
     let [Outcome::Request(first)] = &read_all(&[&with_query(query)])[..] else {
-        return; // not one whole request
+        return; // not one complete request
     };
-    let anew = form_urlencoded::Serializer::new(String::new())
+    let again = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(&first.query)
         .finish();
-    match &read_all(&[&with_query(anew.as_bytes())])[..] {
+    match &read_all(&[&with_query(again.as_bytes())])[..] {
         [Outcome::Request(again)] => assert_eq!(again.query, first.query),
         [Outcome::Refused(414, _)] => {} // escapes made it too long
-        others => panic!("{anew:?} became {others:?}"),
+        others => panic!("{again:?} became {others:?}"),
     }
 }
 

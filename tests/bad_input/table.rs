@@ -1,4 +1,4 @@
-//! The table: what is sent, and what comes of it. The test sends it; the page shows it.
+//! The table: each input and its answer. The test sends it; the page shows it.
 
 use comet::http::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
 
@@ -12,28 +12,28 @@ pub struct Group {
 pub struct Row {
     /// What is sent, in words.
     pub what: &'static str,
-    /// Where it says so: the number of the RFC, and the section.
+    /// The rule: the number of the RFC, and the section.
     pub rfc: (u16, &'static str),
     pub bytes: Vec<u8>,
     /// The status of each answer, in order.
     pub statuses: Vec<u16>,
-    /// The error that the last answer tells; empty if it tells none.
+    /// The error in the last answer; empty if it has none.
     pub says: &'static str,
     pub then: Then,
-    /// Is the time for a request short, so that waiting for the rest of it ends soon?
+    /// True if the row needs a short request limit, as the rest of its request never comes.
     pub hurried: bool,
 }
 
-/// What becomes of the connection.
+/// What happens to the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Then {
     /// It takes the next request.
     StaysOpen,
-    /// It closes: what comes next is anybody's guess.
+    /// It closes: the server can't tell where the next request begins.
     Closes,
 }
 
-/// Sent, and refused for good.
+/// A request that is refused; the connection closes.
 fn closes(
     what: &'static str,
     rfc: (u16, &'static str),
@@ -52,7 +52,7 @@ fn closes(
     }
 }
 
-/// Sent, and answered or refused; the next request is welcome.
+/// A request that is answered or refused; the connection stays open.
 fn stays_open(
     what: &'static str,
     rfc: (u16, &'static str),
@@ -66,7 +66,7 @@ fn stays_open(
     }
 }
 
-/// Sent in part, and never whole.
+/// A request of which only a part is ever sent.
 fn never_whole(what: &'static str, rfc: (u16, &'static str), bytes: impl Into<Vec<u8>>) -> Row {
     Row {
         hurried: true,
@@ -85,7 +85,7 @@ fn with(headers: &str) -> String {
     format!("GET /weigh HTTP/1.1\r\n{headers}Host: localhost\r\n\r\n")
 }
 
-/// A POST to /publish with these headers, and then this.
+/// A POST to /publish with these headers and this body.
 fn publish(headers: &str, body: &str) -> String {
     format!("POST /publish HTTP/1.1\r\n{headers}Host: localhost\r\n\r\n{body}")
 }
@@ -94,14 +94,14 @@ fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
-/// A handshake with these headers: the version and the key are theirs to bring.
+/// A handshake with these headers, which must include the version and the key.
 fn handshake(headers: &str) -> String {
     format!(
         "GET /websocket HTTP/1.1\r\n{headers}Upgrade: websocket\r\nConnection: Upgrade\r\nHost: localhost\r\n\r\n"
     )
 }
 
-/// A mebibyte of it: more than there is room for anywhere.
+/// A mebibyte of this text, more than any limit.
 fn endless(what: &str) -> String {
     what.repeat((1 << 20) / what.len())
 }
@@ -134,18 +134,18 @@ const SOCKET_KEY: &str = "Sec-WebSocket-Key must be 16 bytes in Base64";
 pub fn table() -> Vec<Group> {
     let group = |title, rows| Group { title, rows };
     vec![
-        group("What never was HTTP", never_http()),
+        group("Not HTTP", not_http()),
         group("The request line", request_line()),
         group("The headers", headers()),
         group("The body", body()),
         group("The query", query()),
         group("An upgrade", upgrade()),
-        group("One after the other", one_after_the_other()),
+        group("One request after another", one_after_the_other()),
     ]
 }
 
 #[rustfmt::skip]
-fn never_http() -> Vec<Row> {
+fn not_http() -> Vec<Row> {
     vec![
         closes("a TLS hello", (8446, "5.1"), b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", 400, "this port speaks plain HTTP, not TLS: use http:// or ws://"),
         closes("NUL bytes", (9112, "3"), [0; 8], 400, NOT_HTTP),
@@ -163,13 +163,13 @@ fn never_http() -> Vec<Row> {
 fn request_line() -> Vec<Row> {
     vec![
         stays_open("an unknown method", (9110, "9.1"), "BREW /polling HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "/polling takes GET, POST, not BREW"),
-        stays_open("a known method in small letters", (9110, "9.1"), "get /polling HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "/polling takes GET, POST, not get"),
+        stays_open("a known method in lower case", (9110, "9.1"), "get /polling HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "/polling takes GET, POST, not get"),
         stays_open("a method that is not for this", (9110, "15.5.6"), "GET /publish HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "/publish takes POST, not GET"),
-        closes("a method that is no token", (9110, "5.6.2"), "G(T / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, REQUEST_LINE),
-        closes("CONNECT: we are no proxy", (9112, "3.2.3"), "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n", 400, TARGET),
-        closes("a target that is no path", (9112, "3.2"), get("polling"), 400, TARGET),
-        stays_open("a path that leads nowhere", (9110, "15.5.5"), get("/nowhere"), 404, "there is no /nowhere here: begin at /"),
-        stays_open("a path that leads out", (3986, "6.2.2.3"), get("/../Cargo.toml"), 404, "there is no /../Cargo.toml here: begin at /"),
+        closes("a method that is not a token", (9110, "5.6.2"), "G(T / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, REQUEST_LINE),
+        closes("CONNECT: this is not a proxy", (9112, "3.2.3"), "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n", 400, TARGET),
+        closes("a target that is not a path", (9112, "3.2"), get("polling"), 400, TARGET),
+        stays_open("a path without a page", (9110, "15.5.5"), get("/nowhere"), 404, "there is no /nowhere here: begin at /"),
+        stays_open("a path that leads outside the site", (3986, "6.2.2.3"), get("/../Cargo.toml"), 404, "there is no /../Cargo.toml here: begin at /"),
         stays_open("a bad percent-escape in the path", (3986, "2.1"), get("/%zz%"), 404, "there is no /%zz% here: begin at /"),
         closes("bytes that are not UTF-8 in the target", (3986, "2"), b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, REQUEST_LINE),
         closes("a NUL in the target", (3986, "2"), get("/polling\0"), 400, REQUEST_LINE),
@@ -177,8 +177,8 @@ fn request_line() -> Vec<Row> {
         closes("another version", (9110, "15.6.6"), "GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505, VERSION),
         closes("another protocol", (9110, "15.6.6"), "GET / HTCPCP/1.0\r\nHost: localhost\r\n\r\n", 505, VERSION),
         closes("a URL of 16 KiB", (9110, "15.5.15"), get(&format!("/polling?{}", "x".repeat(MAX_HEAD))), 414, LINE),
-        closes("a URL without end", (9110, "15.5.15"), format!("GET /{}", endless("x")), 414, LINE),
-        closes("a method without end", (9110, "15.5.15"), endless("GET"), 414, LINE),
+        closes("an endless URL", (9110, "15.5.15"), format!("GET /{}", endless("x")), 414, LINE),
+        closes("an endless method", (9110, "15.5.15"), endless("GET"), 414, LINE),
     ]
 }
 
@@ -197,11 +197,11 @@ fn headers() -> Vec<Row> {
         stays_open("a value that is not even UTF-8", (9110, "5.5"), b"GET /weigh HTTP/1.1\r\nHost: localhost\r\nCookie: \xff\xfe\r\n\r\n", 200, ""),
         closes("101 headers", (6585, "5"), with(&"X: y\r\n".repeat(MAX_HEADERS)), 431, "more than 100 headers: send fewer"),
         closes("a head of more than 16 KiB", (6585, "5"), with(&format!("X: {}\r\n", "x".repeat(MAX_HEAD))), 431, HEAD),
-        closes("a head without end", (6585, "5"), format!("GET / HTTP/1.1\r\n{}", endless("X: y\r\n")), 431, HEAD),
+        closes("an endless head", (6585, "5"), format!("GET / HTTP/1.1\r\n{}", endless("X: y\r\n")), 431, HEAD),
         closes("no Host", (9112, "3.2"), "GET / HTTP/1.1\r\n\r\n", 400, "send exactly one Host header"),
         closes("two Hosts", (9112, "3.2"), with("Host: localhost\r\n"), 400, "send exactly one Host header"),
-        closes("a Host that is none", (9112, "3.2"), "GET / HTTP/1.1\r\nHost: local host/\r\n\r\n", 400, "Host must be a name and a port, such as localhost:8080"),
-        stays_open("somebody else's Host", (9110, "7.4"), "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, "this server does not go by the name evil.example; use its address, or start it with --allow-origin http://evil.example"),
+        closes("a Host that is not a host", (9112, "3.2"), "GET / HTTP/1.1\r\nHost: local host/\r\n\r\n", 400, "Host must be a name and a port, such as localhost:8080"),
+        stays_open("another server's Host", (9110, "7.4"), "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, "this server does not go by the name evil.example; use its address, or start it with --allow-origin http://evil.example"),
     ]
 }
 
@@ -211,8 +211,8 @@ fn body() -> Vec<Row> {
         closes("a length of nine exabytes", (9110, "8.6"), publish("Content-Length: 9000000000000000000\r\n", ""), 413, TOO_LONG),
         closes("a length that fits no integer", (9110, "8.6"), publish("Content-Length: 99999999999999999999999\r\n", ""), 413, TOO_LONG),
         closes("one byte too many", (9110, "15.5.14"), publish("Content-Length: 65537\r\n", &"x".repeat(MAX_BODY + 1)), 413, TOO_LONG),
-        closes("a body without end", (9110, "15.5.14"), publish("Content-Length: 1048576\r\n", &endless("x")), 413, TOO_LONG),
-        closes("a length below zero", (9110, "8.6"), publish("Content-Length: -5\r\n", "hello"), 400, NUMBER),
+        closes("an endless body", (9110, "15.5.14"), publish("Content-Length: 1048576\r\n", &endless("x")), 413, TOO_LONG),
+        closes("a negative length", (9110, "8.6"), publish("Content-Length: -5\r\n", "hello"), 400, NUMBER),
         closes("a length with a sign", (9110, "8.6"), publish("Content-Length: +5\r\n", "hello"), 400, NUMBER),
         closes("a length in hexadecimal", (9110, "8.6"), publish("Content-Length: 0x5\r\n", "hello"), 400, NUMBER),
         closes("a list of lengths", (9110, "8.6"), publish("Content-Length: 5, 5\r\n", "hello"), 400, NUMBER),
@@ -235,7 +235,7 @@ fn body() -> Vec<Row> {
 #[rustfmt::skip]
 fn query() -> Vec<Row> {
     vec![
-        stays_open("a topic in capitals", (3986, "3.4"), get("/polling?topic=CHAT"), 400, TOPIC),
+        stays_open("a topic in upper case", (3986, "3.4"), get("/polling?topic=CHAT"), 400, TOPIC),
         stays_open("an empty topic", (3986, "3.4"), get("/polling?topic="), 400, TOPIC),
         stays_open("a topic of 33 letters", (3986, "3.4"), get(&format!("/polling?topic={}", "x".repeat(33))), 400, TOPIC),
         stays_open("a NUL in the topic", (3986, "2.1"), get("/polling?topic=chat%00"), 400, TOPIC),
@@ -243,16 +243,16 @@ fn query() -> Vec<Row> {
         stays_open("half a percent-escape", (3986, "2.1"), get("/polling?since=%3"), 400, SINCE),
         stays_open("an escape that is not UTF-8", (3986, "2.5"), get("/polling?topic=%ff%fe"), 400, TOPIC),
         stays_open("a line end in the topic", (3986, "2.1"), get("/polling?topic=chat%0d%0aSet-Cookie:a=b"), 400, TOPIC),
-        stays_open("a cursor that is no number", (3986, "3.4"), get("/polling?since=yesterday"), 400, SINCE),
+        stays_open("a cursor that is not a number", (3986, "3.4"), get("/polling?since=yesterday"), 400, SINCE),
         stays_open("a cursor that fits no integer", (3986, "3.4"), get("/polling?since=18446744073709551616"), 400, SINCE),
         stays_open("a cursor with two signs", (3986, "3.4"), get("/polling?since=--5"), 400, SINCE),
-        stays_open("a time to wait below zero", (3986, "3.4"), get("/long-polling?wait=-1"), 400, "wait must be a number of seconds, such as wait=5"),
-        stays_open("a limit of nothing", (3986, "3.4"), get("/xhr-streaming?limit=0"), 400, LIMIT),
-        stays_open("a limit that is no number of bytes", (3986, "3.4"), get("/xhr-streaming?limit=1MiB"), 400, LIMIT),
+        stays_open("a negative time to wait", (3986, "3.4"), get("/long-polling?wait=-1"), 400, "wait must be a number of seconds, such as wait=5"),
+        stays_open("a limit of 0", (3986, "3.4"), get("/xhr-streaming?limit=0"), 400, LIMIT),
+        stays_open("a limit that is not a number of bytes", (3986, "3.4"), get("/xhr-streaming?limit=1MiB"), 400, LIMIT),
         stays_open("JSONP without a callback", (3986, "3.4"), get("/jsonp-polling"), 400, CALLBACK),
         stays_open("a callback that is code", (3986, "3.4"), get("/jsonp-polling?callback=alert(1)"), 400, CALLBACK),
         stays_open("a callback of 65 letters", (3986, "3.4"), get(&format!("/jsonp-polling?callback={}", "x".repeat(65))), 400, CALLBACK),
-        stays_open("a frame for code", (3986, "3.4"), get("/forever-frame?name=a;b"), 400, "name must be 1 to 32 letters, digits and _, such as name=comet"),
+        stays_open("code as the name of a forever frame", (3986, "3.4"), get("/forever-frame?name=a;b"), 400, "name must be 1 to 32 letters, digits and _, such as name=comet"),
     ]
 }
 
@@ -270,7 +270,7 @@ fn upgrade() -> Vec<Row> {
         stays_open("an upgrade with a bad key", (6455, "4.2.1"), handshake(&format!("Sec-WebSocket-Key: short==\r\n{VERSION_13}")), 400, SOCKET_KEY),
         stays_open("an upgrade without a key", (6455, "4.2.1"), handshake(VERSION_13), 400, SOCKET_KEY),
         stays_open("an upgrade from another site's page", (6455, "10.2"), handshake(&format!("Origin: http://evil.example\r\n{VERSION_13}{KEY}")), 403, "pages of http://evil.example may not do this; start comet with --allow-origin http://evil.example if they should"),
-        stays_open("an upgrade that nobody asked for", (9110, "7.8"), with("Upgrade: h2c\r\nConnection: Upgrade\r\n"), 200, ""),
+        stays_open("an upgrade to another protocol, which is ignored", (9110, "7.8"), with("Upgrade: h2c\r\nConnection: Upgrade\r\n"), 200, ""),
     ]
 }
 
@@ -278,7 +278,7 @@ fn upgrade() -> Vec<Row> {
 fn one_after_the_other() -> Vec<Row> {
     let behind_held = |next: &str| get("/long-polling") + next;
     vec![
-        stays_open("empty lines before a request", (9112, "2.2"), format!("\r\n\r\n{}", get("/weigh")), 200, ""),
+        stays_open("blank lines before a request", (9112, "2.2"), format!("\r\n\r\n{}", get("/weigh")), 200, ""),
         pipelined(&[200, 200], stays_open("a request behind one that is held", (9112, "9.3.2"), behind_held(&get("/weigh")), 200, "")),
         pipelined(&[200, 405], stays_open("an unknown method behind one that is held", (9112, "9.3.2"), behind_held("BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n"), 405, "/ takes GET, HEAD, not BREW")),
         pipelined(&[200, 400], closes("a TLS hello behind one that is held", (9112, "9.3.2"), [get("/long-polling").as_bytes(), b"\x16\x03\x01"].concat(), 400, "this port speaks plain HTTP, not TLS: use http:// or ws://")),

@@ -1,4 +1,4 @@
-//! The real `comet.js`, in a browser: behind a proxy that cuts its connections, and when its server goes.
+//! The real `comet.js` in a browser: behind a proxy that cuts its connections, and when its server restarts.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -17,9 +17,9 @@ use super::browser::{Page, chromium};
 use super::support::{TestServer, seeded, settings};
 use super::wire::TECHNIQUES;
 
-/// One Comet a transport, with a list of what it told and a count of its losses. The page's clock goes
-/// forty times as fast: a script waits a second before it comes back, and 45 before it gives up a frame
-/// that says nothing. What shows no sign of life is given up after a second and a half of ours.
+/// One Comet for each transport, with the list of what it received and the count of its lost connections. The
+/// page's clock runs forty times as fast: the script waits a second before it reconnects, and 45 s before it gives
+/// up a silent frame. A connection without a sign of life is given up after 1.5 s of real time.
 const FOLLOW: &str = "(async () => {
     const {setTimeout} = window;
     window.setTimeout = (f, ms, ...rest) => setTimeout.call(window, f, ms / 40, ...rest);
@@ -43,12 +43,12 @@ fn exactly_once_in_order_when_the_connection_is_cut_under_comet_js() {
         let page = chromium.open(&server, "polling.html");
         page.requests_may_fail();
         page.js(FOLLOW);
-        // Four at once, as a browser opens six connections to one port and no more.
+        // Four at a time: a browser opens at most six connections to one port.
         for (topic, four) in ["one", "two"].iter().zip(TECHNIQUES.chunks(4)) {
             let names = four.iter().map(|(name, _)| *name);
             follow_through_cuts(&server, &proxy, &page, topic, &names.collect::<Vec<_>>());
         }
-        // A head that is cut off counts as far as it came: what the browser says of that is no trouble.
+        // The browser logs an incomplete head as an error, which is expected here.
         let troubles = page.troubles().into_iter();
         let troubles: Vec<_> = troubles
             .filter(|trouble| !trouble.starts_with("log: "))
@@ -89,7 +89,7 @@ fn follow_through_cuts(
 }
 
 #[test]
-fn comet_js_comes_back_to_a_restarted_server_and_is_told_of_the_gap() {
+fn comet_js_reconnects_to_a_restarted_server_and_gets_the_gap() {
     let Some(chromium) = chromium() else { return };
     let mut server = TestServer::start();
     let page = chromium.open(&server, "polling.html");
@@ -120,7 +120,7 @@ fn comet_js_comes_back_to_a_restarted_server_and_is_told_of_the_gap() {
 }
 
 #[test]
-fn comet_js_without_an_id_loses_nothing_although_no_message_came_before_the_cut() {
+fn comet_js_loses_nothing_if_it_is_cut_before_its_first_message() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     for since in ["", "&since=-2"] {
@@ -131,7 +131,7 @@ fn comet_js_without_an_id_loses_nothing_although_no_message_came_before_the_cut(
     }
 }
 
-/// A WebSocket is cut before it has brought anything, and three events are published before it comes back.
+/// A WebSocket is cut before its first message, and three events are published before it reconnects.
 const CUT_AT_ONCE: &str = "(async () => {
     const sockets = [];
     const {WebSocket} = window;
@@ -146,18 +146,18 @@ const CUT_AT_ONCE: &str = "(async () => {
     await new Promise((opened) => { comet.onopen = opened; });
     const lost = new Promise((lost) => { comet.onchoice = lost; });
     sockets.at(-1).close();
-    await lost; // it comes back in a second
+    await lost; // it reconnects in a second
     for (const body of ['1', '2', '3']) await fetch(`/publish?topic=${topic}`, {method: 'POST', body});
 })()";
 
-/// Four publishers publish while something is done, but no more than the ring holds: so nobody may miss
-/// anything. Answers with the ids, in order.
+/// Publishes from four threads while `doing` runs, but no more than the ring holds, so that nothing may be lost.
+/// Returns the ids, in order.
 fn publish_while(server: &TestServer, topic: &str, doing: impl FnOnce()) -> Vec<u64> {
     let done = AtomicBool::new(false);
     let publish = || {
         let share = (0..RING_EVENTS / PUBLISHERS - 1).take_while(|_| !done.load(Ordering::SeqCst));
         let publish = |_| {
-            thread::sleep(Duration::from_millis(40)); // a pace that a page can follow
+            thread::sleep(Duration::from_millis(40)); // a pace that the page can follow
             server.publish(topic, "</script>홈런")
         };
         share.map(publish).collect::<Vec<u64>>()
@@ -174,8 +174,7 @@ fn publish_while(server: &TestServer, topic: &str, doing: impl FnOnce()) -> Vec<
     ids
 }
 
-/// A server, and a proxy that looks like it to a browser: it has the same port, on another address of
-/// this machine.
+/// A server, and a proxy that a browser takes for it: it has the same port on another address of this machine.
 fn server_behind_proxy(random: &mut Rng) -> (TestServer, Proxy) {
     let mut settings = settings();
     settings.listen = vec![SocketAddr::from(([127, 0, 0, 2], 0))];
@@ -190,7 +189,7 @@ fn server_behind_proxy(random: &mut Rng) -> (TestServer, Proxy) {
     }
 }
 
-/// Passes bytes on, and cuts connections after some of them, for as long as `cuts` says so.
+/// Forwards bytes. While `cuts` is true, it cuts each connection after some of them.
 struct Proxy {
     listener: Arc<TcpListener>,
     cuts: Arc<AtomicBool>,
@@ -235,8 +234,8 @@ fn pass_on(client: TcpStream, server: TcpStream, cuts: Arc<AtomicBool>, random: 
     });
 }
 
-/// Passes on what the server says. Answers how to end the client's connection: properly, as the server
-/// would; or only for the other thread, and the close then is a reset.
+/// Forwards the server's bytes. Returns how to shut down the client's connection: `Both` ends it properly; `Read`
+/// ends only the other thread, and the close is then a reset.
 fn pass_on_until_cut(
     mut server: &TcpStream,
     mut client: &TcpStream,

@@ -1,11 +1,11 @@
-//! What was published, what a client was told, and whether the one fits the other.
+//! What was published, what a client received, and whether the two agree.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use comet::hub::RING_EVENTS;
 
-/// An event, as its publisher knows it.
+/// An event as its publisher saw it.
 pub struct Published {
     pub id: u64,
     pub number: usize,
@@ -15,16 +15,16 @@ pub struct Published {
     pub answered: Instant,
 }
 
-/// What a client was told, on the question it asked then.
+/// A message that a client received, and when it had sent its request.
 pub struct Told {
     pub id: u64,
-    /// The event's number. None: it is a gap, events are missing up to this id.
+    /// The event's number, or `None` for a gap: events are missing up to and including this id.
     pub number: Option<usize>,
     pub asked: Instant,
     pub came: Instant,
 }
 
-/// Every event there was, by its id.
+/// Every published event, by its id.
 pub struct Truth(BTreeMap<u64, Published>);
 
 impl Truth {
@@ -36,14 +36,17 @@ impl Truth {
         truth
     }
 
-    /// Each event once and in order, but for those that a gap says are missing. Answers how many gaps
-    /// there were because the ring had moved on.
+    /// Checks that each event came once and in order, except those that a gap reports. Returns how many gaps were
+    /// due to the ring, not to a restart.
     pub fn check(&self, name: &str, base: u64, told: &[Told]) -> usize {
         let (mut last, mut gaps) = (base, 0);
         for told in told {
             match told.number {
                 None => {
-                    assert!(told.id > last, "{name}: nothing is missing after {last}");
+                    assert!(
+                        told.id > last,
+                        "{name}: a gap, but nothing is missing after {last}"
+                    );
                     gaps += usize::from(self.check_gap(name, told));
                 }
                 Some(number) => {
@@ -57,9 +60,9 @@ impl Truth {
         gaps
     }
 
-    /// What comes next is the oldest event that the ring still had at some moment between question and
-    /// answer: the one that pushes it out was not there before the question, and the ring had become
-    /// full before the answer; or else the server was new, and this is its first.
+    /// The event after a gap must be the oldest in the ring at some moment between request and answer. So the event
+    /// that pushes it out came after the request, and the ring was full before the answer; or else the server was
+    /// new, and this is its first event. Returns `true` in the first case.
     fn check_gap(&self, name: &str, told: &Told) -> bool {
         let (next, ring) = (told.id, RING_EVENTS as u64);
         assert!(
@@ -69,7 +72,7 @@ impl Truth {
         if let Some(later) = self.0.get(&(next + ring + 1)) {
             assert!(
                 later.answered >= told.asked,
-                "{name}: {next} was forgotten before"
+                "{name}: the ring had lost more than {next}"
             );
         }
         let moved_on = self.0.contains_key(&next);

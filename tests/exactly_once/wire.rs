@@ -1,10 +1,10 @@
-//! What comes from the server, byte by byte, and what each technique makes of it.
+//! Reads the server's bytes, and finds the messages of each technique in them.
 
 use serde_json::{Value, json};
 
 use super::support;
 
-/// A technique: its path, and how its messages are found in what has come.
+/// A technique: its path, and the function that takes its messages out of an answer.
 pub type Technique = (&'static str, fn(&mut Answer) -> Vec<Value>);
 
 pub const TECHNIQUES: [Technique; 8] = [
@@ -23,21 +23,21 @@ pub enum Framing {
     #[default]
     Length,
     Chunked,
-    /// After the upgrade.
+    /// WebSocket frames, after the upgrade.
     Frames,
 }
 
-/// An answer, as far as it has come.
+/// An answer as far as it has arrived.
 #[derive(Default)]
 pub struct Answer {
-    /// Read, but not yet understood.
+    /// Bytes not yet parsed.
     raw: Vec<u8>,
     head: Option<String>,
     pub framing: Framing,
-    /// How much of the body, or of this chunk, is still to come.
+    /// How many bytes of the body, or of this chunk, are still missing.
     left: usize,
     last_chunk: bool,
-    /// What has come of the body, and has not been taken out.
+    /// The part of the body that has arrived and has not been taken out.
     body: Vec<u8>,
     pub ended: bool,
 }
@@ -80,7 +80,7 @@ impl Answer {
         }
     }
 
-    /// What a connection that ends here is in the middle of.
+    /// Where in the answer a connection that ends now is cut.
     pub fn place(&self) -> &'static str {
         match self.framing {
             _ if self.head.is_none() => "mid-head",
@@ -97,7 +97,7 @@ impl Answer {
         self.left -= count;
     }
 
-    /// The line that ends a chunk's data is an empty one; after the last chunk, it is the end.
+    /// An empty line ends a chunk's data; after the last chunk it ends the answer.
     fn take_chunks(&mut self) {
         loop {
             self.take_left();
@@ -115,18 +115,18 @@ impl Answer {
         }
     }
 
-    /// All of the body.
+    /// Takes out the whole body.
     pub fn text(&mut self) -> String {
         String::from_utf8(std::mem::take(&mut self.body)).expect("UTF-8")
     }
 
-    /// The pieces of the body that this ends, without it.
+    /// Takes out the pieces of the body that end with `end`; returns them without it.
     fn pieces(&mut self, end: &str) -> Vec<String> {
         std::iter::from_fn(|| cut_off(&mut self.body, end)).collect()
     }
 }
 
-/// Takes off what stands before `end`, and `end` with it, if it has come.
+/// Removes everything up to and including `end`, if it has arrived; returns it without `end`.
 fn cut_off(bytes: &mut Vec<u8>, end: &str) -> Option<String> {
     let found = |window: &[u8]| window == end.as_bytes();
     let at = bytes.windows(end.len()).position(found)?;
@@ -134,12 +134,12 @@ fn cut_off(bytes: &mut Vec<u8>, end: &str) -> Option<String> {
     Some(String::from_utf8(piece[..at].to_vec()).expect("UTF-8"))
 }
 
-/// The part of a text between two others; nothing if they are not in it.
+/// The part of a text between two others, or nothing if it lacks them.
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     Some(text.split_once(start)?.1.rsplit_once(end)?.0)
 }
 
-/// A whole answer: a gap, if it says so, is before its first event.
+/// The messages of a poll's answer, a gap first.
 fn poll_answer(answer: &mut Answer) -> Vec<Value> {
     match answer.ended {
         true => poll_messages(&answer.text()),
@@ -147,7 +147,7 @@ fn poll_answer(answer: &mut Answer) -> Vec<Value> {
     }
 }
 
-/// What it tells, and at the end the cursor to go on from.
+/// The gap and the events of an answer, and at the end its cursor.
 fn poll_messages(text: &str) -> Vec<Value> {
     let answer = support::json(text);
     let events = answer["events"].as_array().expect("events");
@@ -196,7 +196,7 @@ fn blocks(answer: &mut Answer) -> Vec<Value> {
         .collect()
 }
 
-/// A block of an event source's stream; the first says when to come back, and a comment says nothing.
+/// The message of an event source's block; the first block (`retry`) and comments have none.
 fn message(block: &str) -> Option<Value> {
     let field = |name| block.lines().find_map(|line| line.strip_prefix(name));
     let message = support::json(field("data: ")?);
@@ -224,7 +224,7 @@ fn frames(answer: &mut Answer) -> Vec<Value> {
     messages
 }
 
-/// The first frame, if it is whole: its first byte and its payload (RFC 6455 section 5.2).
+/// Takes out the first frame, if it is complete: its first byte and its payload (RFC 6455 section 5.2).
 fn frame(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let (start, length) = match *bytes.get(1)? {
         126 => (4, bytes.get(2..4)?),

@@ -1,4 +1,4 @@
-//! What a process has: threads, descriptors, memory. A test that counts them is alone in its process.
+//! A process's threads, descriptors and memory. A test that counts them must be alone in its process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering};
@@ -13,22 +13,22 @@ static ON_HEAP: AtomicIsize = AtomicIsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: all of it is done by the system's allocator; here it is only counted.
+// SAFETY: the system's allocator does everything; this only counts.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ON_HEAP.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller keeps the system allocator's contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         ON_HEAP.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
+        // SAFETY: the caller keeps the system allocator's contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
 
-/// What this process has.
+/// What this process uses now.
 #[derive(Clone, Copy, Debug)]
 pub struct Footprint {
     pub threads: usize,
@@ -49,7 +49,7 @@ impl Footprint {
         }
     }
 
-    /// As many threads and descriptors as `before`? The last may still be on their way out.
+    /// Waits until there are as many threads and descriptors as `before`: the last ones may still be ending.
     pub fn wait_for_same(before: &Footprint) -> Footprint {
         wait_until(&format!("threads and descriptors as in {before:?}"), || {
             let now = Footprint::now();
@@ -59,11 +59,11 @@ impl Footprint {
     }
 }
 
-/// An allocator keeps what was freed, for later; here it must not, or there would be nothing to compare.
-/// It can only give it all back if the threads share one arena.
+/// Makes all threads share one arena. Only then can the allocator return all freed memory, without which there is
+/// nothing to compare.
 #[cfg(target_env = "gnu")]
 pub fn share_one_arena() {
-    // SAFETY: it takes numbers, and changes how quick the allocator is.
+    // SAFETY: it takes numbers, and changes only the allocator's speed.
     unsafe { nix::libc::mallopt(nix::libc::M_ARENA_MAX, 1) };
 }
 

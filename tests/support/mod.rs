@@ -1,10 +1,12 @@
 //! What the tests share: a server on free ports, and a client that speaks bytes.
 #![allow(dead_code)] // each test file is a crate of its own, and uses what it needs
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::{Child, ExitStatus};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use comet::hub::{Cursor, RING_EVENTS};
@@ -13,11 +15,11 @@ use comet::settings::{Limits, Settings};
 use serde_json::Value;
 use tungstenite::WebSocket;
 
-/// How long a test waits for something that must come. It says nothing about speed: it only keeps a
-/// test that fails from hanging.
+/// How long a test waits for something that must come. It keeps a failing test from hanging, and measures
+/// nothing.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Settings for a test: two listeners on free ports, no desk.
+/// Settings for a test: two listeners on free ports, and no desk.
 pub fn settings() -> Settings {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     Settings {
@@ -39,7 +41,7 @@ impl TestServer {
         TestServer::with(settings())
     }
 
-    /// A server with a desk, which lets in so many connections.
+    /// A server with a desk and this cap on connections.
     pub fn with_desk(max_connections: Option<usize>) -> TestServer {
         TestServer::with(Settings {
             desk: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
@@ -48,7 +50,7 @@ impl TestServer {
         })
     }
 
-    /// Where its desk is.
+    /// The desk's address.
     pub fn desk(&self) -> SocketAddr {
         self.server().desk_address.expect("it has a desk")
     }
@@ -90,7 +92,7 @@ impl TestServer {
         self.ask(&get(target))
     }
 
-    /// A connection that speaks WebSocket frames: the handshake has been made.
+    /// A WebSocket connection after its handshake, to send and read frames on.
     pub fn open(&self, target: &str) -> Client {
         let mut client = self.ask(&handshake(target));
         let head = client.read_head();
@@ -98,21 +100,21 @@ impl TestServer {
         client
     }
 
-    /// The same, in the hands of a WebSocket library.
+    /// The same through a WebSocket library.
     pub fn open_socket(&self, target: &str) -> WebSocket<TcpStream> {
         let url = format!("ws://localhost{target}");
         let opened = tungstenite::client(url, self.connect().socket);
         opened.expect("the server agrees to the upgrade").0
     }
 
-    /// Publishes text through the hub, and answers with the event's id.
+    /// Publishes text through the hub; returns the event's id.
     pub fn publish(&self, topic: &str, text: &str) -> u64 {
         let data = serde_json::json!({ "text": text });
         let published = self.server().shared.hub.publish(topic, &data);
         published.expect("there is room for the topic")
     }
 
-    /// Publishes text, and answers with the event's id and its time.
+    /// Publishes text; returns the event's id and its time.
     pub fn publish_at(&self, topic: &str, text: &str) -> (u64, u64) {
         let id = self.publish(topic, text);
         let hub = &self.server().shared.hub;
@@ -120,8 +122,8 @@ impl TestServer {
         (id, news.events[0].at)
     }
 
-    /// Publishes one event more than the ring holds; answers with the id of the first, which is
-    /// the one that the ring no longer has.
+    /// Publishes one event more than the ring holds; returns the id of the first, the one that the ring has
+    /// lost.
     pub fn overflow_ring(&self, topic: &str) -> u64 {
         let first = self.publish(topic, "0");
         for n in 1..=RING_EVENTS {
@@ -130,8 +132,8 @@ impl TestServer {
         first
     }
 
-    /// Publishes 5,000 events of 2 KiB, which is more than sockets and ring together can hold for a
-    /// client that does not read. Answers with the ids of the first and the last.
+    /// Publishes 5,000 events of 2 KiB, more than the sockets and the ring can hold for a client that does
+    /// not read. Returns the ids of the first and the last.
     pub fn burst(&self, topic: &str) -> (u64, u64) {
         let text = "x".repeat(2048);
         let first = self.publish(topic, &text);
@@ -141,8 +143,8 @@ impl TestServer {
         )
     }
 
-    /// Asks for each of these, all on one connection: each answer must be a 400 with this error in
-    /// JSON, and the connection must stay usable.
+    /// Requests all these on one connection. Each answer must be a 400 with this error in JSON, and the
+    /// connection must stay usable.
     pub fn assert_refused(&self, targets: &[&str], error: &str) {
         let mut client = self.connect();
         for target in targets {
@@ -150,14 +152,14 @@ impl TestServer {
             let (head, body) = client.read_answer();
             assert_eq!(head.status, 400, "{target}: {body}");
             assert_eq!(head.header("Content-Type"), Some("application/json"));
-            let told = json(&body)["error"].to_string();
-            assert!(told.contains(error), "{target}: {told}");
+            let answered = json(&body)["error"].to_string();
+            assert!(answered.contains(error), "{target}: {answered}");
         }
         client.send(get("/polling"));
         assert_eq!(client.read_answer().0.status, 200, "still usable");
     }
 
-    /// Connections held now by the technique of this name.
+    /// How many connections the technique of this name holds now.
     pub fn held(&self, name: &str) -> usize {
         let counts = &self.server().shared.meter.counts;
         let count = counts.iter().find(|count| count.name == name);
@@ -167,7 +169,7 @@ impl TestServer {
             .load(Ordering::SeqCst)
     }
 
-    /// Waits until so many connections are held by this technique.
+    /// Waits until this technique holds exactly `wanted` connections.
     pub fn wait_held(&self, name: &str, wanted: usize) {
         wait_until(&format!("{wanted} held by {name}"), || {
             self.held(name) == wanted
@@ -182,14 +184,14 @@ impl TestServer {
             .load(Ordering::SeqCst)
     }
 
-    /// Ends the server, each connection properly, and starts one like it in its place.
+    /// Stops the server, ending each connection properly, and starts one like it in its place.
     pub fn restart(&mut self) {
         let settings = self.settings_again();
-        assert_eq!(self.stop(), 0, "each connection had its end");
+        assert_eq!(self.stop(), 0, "every connection ended in time");
         self.start_again(&settings);
     }
 
-    /// The server's settings, with the ports that it has now.
+    /// The server's settings with its present ports.
     pub fn settings_again(&self) -> Settings {
         Settings {
             listen: self.server().addresses.clone(),
@@ -197,7 +199,7 @@ impl TestServer {
         }
     }
 
-    /// Starts a server where one has just been stopped.
+    /// Starts a server on the ports of one that has just been stopped.
     pub fn start_again(&mut self, settings: &Settings) {
         wait_until("the ports are free again", || {
             self.server = Server::start(settings.clone()).ok();
@@ -205,7 +207,7 @@ impl TestServer {
         });
     }
 
-    /// Ends the server; answers how many connections did not end in time.
+    /// Stops the server; returns how many connections did not end in time.
     pub fn stop(&mut self) -> usize {
         self.server.take().map_or(0, |server| server.stop(PATIENCE))
     }
@@ -238,7 +240,7 @@ pub fn handshake(target: &str) -> String {
     )
 }
 
-/// A chunk as it stands on the wire.
+/// A chunk in its wire format.
 pub fn chunk(data: &str) -> String {
     format!("{:x}\r\n{data}\r\n", data.len())
 }
@@ -253,7 +255,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What stands before the mask, for any length (RFC 6455 section 5.2).
+/// The part of a frame before the mask, for any length (RFC 6455 section 5.2).
 pub fn frame_head(first: u8, length: usize) -> Vec<u8> {
     match length {
         0..=125 => vec![first, 0x80 | length as u8],
@@ -262,8 +264,8 @@ pub fn frame_head(first: u8, length: usize) -> Vec<u8> {
     }
 }
 
-/// Waits for a condition, and fails if it does not come true. It looks a thousand times a second: more
-/// would take the processor from those that it waits for.
+/// Waits until a condition is true; fails after [`PATIENCE`]. It checks a thousand times a second: more would
+/// take CPU time from the threads that it waits for.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
@@ -272,10 +274,46 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A client that sends and reads bytes, and knows HTTP only as far as a test needs it.
+/// A program started by a test; killed when it is dropped, so that a failing test leaves nothing running.
+pub struct Program(pub Child);
+
+impl Program {
+    /// Reads the first lines that it prints.
+    pub fn first_lines(&mut self, count: usize) -> Vec<String> {
+        let out = BufReader::new(self.0.stdout.take().expect("piped"));
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in out.lines().take(count) {
+                let _ = sender.send(line.expect("UTF-8"));
+            }
+        });
+        let line = |_| receiver.recv_timeout(PATIENCE);
+        let lines: Result<_, _> = (0..count).map(line).collect();
+        lines.unwrap_or_else(|_| panic!("the program did not print {count} lines"))
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut ended = None;
+        wait_until("the program to end", || {
+            ended = self.0.try_wait().expect("a child's state");
+            ended.is_some()
+        });
+        ended.expect("it has ended")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A client that sends and reads bytes, with as much HTTP as a test needs.
 pub struct Client {
     pub socket: TcpStream,
-    /// Read, but not yet asked for.
+    /// Bytes read from the socket and not yet consumed.
     buffer: Vec<u8>,
 }
 
@@ -287,7 +325,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// The value of a header, by its name in any case.
+    /// The value of a header; its name may be in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self
             .text
@@ -298,7 +336,7 @@ impl Head {
         found.next().map(|(_, value)| value.trim())
     }
 
-    /// Each of these lines must be in the head.
+    /// Fails unless the head has each of these lines.
     pub fn assert_lines(&self, lines: &[&str]) {
         for line in lines {
             let found = self.text.split("\r\n").any(|other| other == *line);
@@ -311,6 +349,7 @@ impl Client {
     pub fn to(address: SocketAddr) -> Client {
         let socket = TcpStream::connect(address).expect("the server accepts");
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
         Client {
             socket,
@@ -324,25 +363,25 @@ impl Client {
             .expect("the server takes what is sent");
     }
 
-    /// Sends one byte at a time, each in a packet of its own.
+    /// Sends one byte at a time, each in its own packet.
     pub fn send_split(&mut self, bytes: impl AsRef<[u8]>) {
         for byte in bytes.as_ref() {
             self.send([*byte]);
         }
     }
 
-    /// Reads more; `false` at the end of the connection.
+    /// Reads more into the buffer; `false` at the end of the connection.
     fn fill(&mut self) -> bool {
         let mut bytes = [0; 4096];
         let count = self
             .socket
             .read(&mut bytes)
-            .expect("bytes, or an end, within the patience");
+            .expect("bytes or the end of the connection, within PATIENCE");
         self.buffer.extend_from_slice(&bytes[..count]);
         count > 0
     }
 
-    /// Everything up to and with `end`.
+    /// Everything up to and including `end`.
     pub fn read_until(&mut self, end: &str) -> String {
         loop {
             let found = self
@@ -374,7 +413,7 @@ impl Client {
         self.buffer.drain(..count).collect()
     }
 
-    /// Reads these very bytes; fails at the first that differs.
+    /// Reads exactly these bytes; fails at the first that differs.
     pub fn expect(&mut self, expected: impl AsRef<[u8]>) {
         let expected = expected.as_ref();
         while self.buffer.len() < expected.len() && expected.starts_with(&self.buffer) {
@@ -388,7 +427,7 @@ impl Client {
         assert_eq!(came, expected);
     }
 
-    /// The server's Close frame, after which the connection ends: its code and its reason.
+    /// The code and the reason of the server's Close frame, which must be the last.
     pub fn read_close(&mut self) -> (u16, String) {
         let (first, payload) = self.read_frame();
         assert_eq!(first, 0x88, "Close, not {payload:?}");
@@ -403,7 +442,7 @@ impl Client {
         let length = match head[1] {
             126 => self.read_number(2),
             127 => self.read_number(8),
-            length => usize::from(length), // masked, it would be 128 or more, and fail here
+            length => usize::from(length), // a masked frame has 128 or more, and would fail here
         };
         (head[0], self.read_exact(length))
     }
@@ -441,18 +480,16 @@ impl Client {
         String::from_utf8(data[..size].to_vec()).expect("UTF-8")
     }
 
-    /// A whole ordinary answer: its head and its body.
+    /// An answer with a length: its head and its body.
     pub fn read_answer(&mut self) -> (Head, String) {
         let head = self.read_head();
-        let length = head
-            .header("Content-Length")
-            .expect("an ordinary answer has a length");
+        let length = head.header("Content-Length").expect("a Content-Length");
         let length = length.parse().expect("a number");
         let body = String::from_utf8(self.read_exact(length)).expect("UTF-8");
         (head, body)
     }
 
-    /// A whole answer in chunks: its head and its body.
+    /// An answer in chunks: its head and its body.
     pub fn read_chunked_answer(&mut self) -> (Head, String) {
         let head = self.read_head();
         assert_eq!(head.header("Transfer-Encoding"), Some("chunked"));
@@ -465,7 +502,7 @@ impl Client {
         }
     }
 
-    /// All that comes until the server closes.
+    /// Everything until the server closes.
     pub fn read_to_end(&mut self) -> String {
         String::from_utf8(self.read_to_end_as_bytes()).expect("UTF-8")
     }
@@ -475,8 +512,8 @@ impl Client {
         std::mem::take(&mut self.buffer)
     }
 
-    /// Is nothing there to read now? (What the server has not sent yet can't be seen this way: use it
-    /// after something that proves the server was past the point.)
+    /// True if nothing has come to read. It can't see what the server has yet to send: use it after something
+    /// that proves that the server is past that point.
     pub fn is_silent(&mut self) -> bool {
         self.socket.set_nonblocking(true).unwrap();
         let mut byte = [0];
@@ -486,13 +523,13 @@ impl Client {
             && peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
-    /// Ends the sending half.
+    /// Closes the sending half.
     pub fn half_close(&mut self) {
         self.socket.shutdown(Shutdown::Write).unwrap();
     }
 }
 
-/// JSON text as a value.
+/// Parses JSON.
 pub fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
 }
@@ -506,7 +543,7 @@ pub fn ids(answer: &Value) -> Vec<u64> {
         .collect()
 }
 
-/// Is this program there? If not, the test that needs it is skipped.
+/// True if this program is installed. If not, the test that needs it is skipped.
 pub fn has(program: &str, install: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&paths).any(|path| path.join(program).is_file());
@@ -516,19 +553,19 @@ pub fn has(program: &str, install: &str) -> bool {
     found
 }
 
-/// Says that a test is skipped, and why; or fails, when `COMET_REQUIRE=all` asks for all of them.
+/// Reports that a test is skipped, and why. Fails instead if `COMET_REQUIRE=all` is set.
 pub fn skip(why: &str) {
     assert!(!is_all_required(), "COMET_REQUIRE=all, and {why}");
-    // Not println!, which a passing test keeps to itself.
+    // Not println!: cargo hides the output of a passing test.
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
-/// Is every test to run (`COMET_REQUIRE=all`)?
+/// True if no test may be skipped (`COMET_REQUIRE=all`).
 pub fn is_all_required() -> bool {
     std::env::var("COMET_REQUIRE").is_ok_and(|required| required == "all")
 }
 
-/// The names of what is in a folder, sorted.
+/// The names in a folder, sorted.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|why| panic!("{folder:?}: {why}"));
     let names = entries.map(|entry| entry.expect("an entry").file_name());
@@ -539,10 +576,10 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What varies, in a line of a document.
+/// Stands for any text in a line of a document.
 pub const ANYTHING: &str = "[…]";
 
-/// Is the line as expected, with anything in place of each `[…]`?
+/// True if the line is as expected, with any text in place of each `[…]`.
 pub fn is_like(line: &str, expected: &str) -> bool {
     let Some((start, rest)) = expected.split_once(ANYTHING) else {
         return line == expected;
@@ -554,14 +591,14 @@ pub fn is_like(line: &str, expected: &str) -> bool {
     starts.any(|at| is_like(&line[at..], rest))
 }
 
-/// The ids of the messages of a stream, each JSON on a line of its own.
+/// The ids of a stream's messages, one in JSON on each line.
 pub fn line_ids(lines: &str) -> Vec<u64> {
     let id = |line| json(line)["id"].as_u64().expect("an id");
     lines.lines().map(id).collect()
 }
 
-/// A client that reads messages and keeps in mind how far it got. It fails when an event is missing
-/// or comes twice, unless a gap says so; and when a gap is told where nothing is missing.
+/// Follows a client's messages by id. It fails if an event comes twice, if one is missing without a gap, and if
+/// a gap comes where nothing is missing.
 pub struct Follower {
     pub last: u64,
     pub gaps: usize,
@@ -586,8 +623,8 @@ impl Follower {
     }
 }
 
-/// Runs a test whose choices are random, but the same for the same seed: that of `COMET_SEED`, or one
-/// from the clock. If the test fails, it says which it was.
+/// Runs a test with random choices. The seed is `COMET_SEED`, or comes from the clock; if the test fails, the
+/// message names it.
 pub fn seeded<T>(test: impl FnOnce(fastrand::Rng) -> T) -> T {
     let seed = match std::env::var("COMET_SEED") {
         Ok(seed) => seed.parse().expect("COMET_SEED is a number"),
@@ -603,22 +640,23 @@ pub fn seeded<T>(test: impl FnOnce(fastrand::Rng) -> T) -> T {
     })
 }
 
-/// A client on a socket made by the test, which may have wanted it different.
+/// A client on a socket that the test has configured.
 impl From<TcpStream> for Client {
     fn from(socket: TcpStream) -> Client {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
         let buffer = Vec::new();
         Client { socket, buffer }
     }
 }
 
-/// Reads the messages out of what any stream sends, whatever stands between them (chunk sizes, script
-/// tags, frame heads), and follows them. It is quick, and looks at nothing but ids and gaps.
+/// Follows the messages in the bytes of any stream, and skips everything between them (chunk sizes, script
+/// tags, frame heads). It is fast, and reads only ids and gaps.
 pub struct StreamReader {
     pub follower: Follower,
-    /// The id that the last gap told of, or 0.
+    /// `next` of the last gap, or 0.
     pub last_gap: u64,
-    /// Come, but not yet a whole message's beginning.
+    /// Bytes that may be the beginning of a message.
     rest: Vec<u8>,
 }
 
@@ -633,7 +671,7 @@ impl StreamReader {
     }
 
     pub fn hear(&mut self, bytes: &[u8]) {
-        /// All of a gap, or an event up to its id.
+        /// The length of a gap, or of an event up to its id.
         const LONGEST: usize = r#"{"gap":true,"next":1763802000123456}"#.len();
         self.rest.extend_from_slice(bytes);
         let rest = std::mem::take(&mut self.rest);
@@ -641,7 +679,7 @@ impl StreamReader {
         while let Some(brace) = rest[at..].iter().position(|byte| *byte == b'{') {
             at += brace;
             if rest.len() - at < LONGEST {
-                self.rest = rest[at..].to_vec(); // perhaps it is not whole
+                self.rest = rest[at..].to_vec(); // perhaps incomplete
                 return;
             }
             self.hear_message(&rest[at..at + LONGEST]);
@@ -649,7 +687,7 @@ impl StreamReader {
         }
     }
 
-    /// The beginning of a message, or of something else in braces.
+    /// Takes the beginning of a message, or of something else in braces.
     fn hear_message(&mut self, start: &[u8]) {
         if let Some(id) = start.strip_prefix(br#"{"id":"#) {
             self.follower.last += 1;
@@ -662,14 +700,14 @@ impl StreamReader {
     }
 }
 
-/// The number that this begins with.
+/// The number at the beginning of this text.
 fn number(text: &[u8]) -> u64 {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
 impl TestServer {
-    /// Makes sure that every connection made so far has been accepted: they are in turn.
+    /// Waits until every connection made so far has been accepted: the server accepts them in order.
     pub fn accept_all(&self) {
         self.get("/ports").read_answer();
     }

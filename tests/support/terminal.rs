@@ -1,4 +1,4 @@
-//! A terminal with a program in it: what is typed, and what is seen.
+//! A program in a terminal: tests type into it and read its output.
 
 use std::fs;
 use std::io::{PipeReader, Read, Write, pipe};
@@ -13,16 +13,16 @@ use procfs::process::Process;
 
 use super::support::{ANYTHING, is_like};
 
-/// How long a line may take to be seen. It keeps a walk that fails from hanging, and says nothing of speed.
+/// How long a test waits for a line. It keeps a failing walk from hanging, and measures nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A program that is typed into, and all that it says. It ends, with all it started, when this is dropped.
+/// A program, its input and its output. It is killed with its children when this is dropped.
 pub struct Terminal {
     program: Child,
     keyboard: Option<ChildStdin>,
     screen: Receiver<String>,
     said: String,
-    /// How far `said` has been looked at.
+    /// How many bytes of `said` have been matched.
     seen: usize,
 }
 
@@ -31,8 +31,8 @@ impl Terminal {
         let (reader, writer) = pipe().expect("a pipe");
         let stderr = writer.try_clone().expect("the pipe's other end");
         command.stdin(Stdio::piped()).stdout(writer).stderr(stderr);
-        let mut program = command.spawn().expect("it starts");
-        drop(command); // and with it our copies of the pipe's end: else it would have none
+        let mut program = command.spawn().expect("the program starts");
+        drop(command); // closes our copies of the writer, so that the reader can reach the end
         let (sender, screen) = unbounded();
         thread::spawn(move || read_all(reader, &sender));
         Terminal {
@@ -44,7 +44,7 @@ impl Terminal {
         }
     }
 
-    /// Do all threads of the program that it runs sleep? Stopped by the debugger they don't.
+    /// True if all threads of the program's children sleep. Threads stopped by a debugger do not.
     pub fn is_child_asleep(&self) -> bool {
         self.children().into_iter().all(|child| {
             let tasks = Process::new(child).and_then(|process| process.tasks());
@@ -67,7 +67,7 @@ impl Terminal {
             .collect()
     }
 
-    /// What can't be typed because the program has ended shows in what is not seen.
+    /// Types these lines. If the program has ended, the next `see` fails.
     pub fn enter(&mut self, lines: &[&str]) {
         let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
         if let Some(keyboard) = &mut self.keyboard {
@@ -87,12 +87,12 @@ impl Terminal {
         }
     }
 
-    /// Looks for the next line that is like this one.
+    /// Looks for the next line like this one.
     fn find(&mut self, expected: &str) -> bool {
         let mut end = self.seen;
         for line in self.said[self.seen..].split_inclusive('\n') {
             end += line.len();
-            // The server's own lines may come in the middle of the debugger's word of a new thread.
+            // The server's output may interrupt the debugger's line about a new thread.
             let broken = line.starts_with("[New") && line.trim().ends_with(expected);
             if broken || is_like(line.trim(), expected.trim()) {
                 self.seen = end;
@@ -102,7 +102,7 @@ impl Terminal {
         false
     }
 
-    /// Nothing more is typed. Answers with all that it said, to its end.
+    /// Closes the input; returns all output up to the end.
     pub fn end(&mut self) -> String {
         self.keyboard = None;
         let deadline = Instant::now() + PATIENCE;

@@ -1,4 +1,4 @@
-//! Any bytes, read as they are, in two pieces and in many: the same requests, or the same refusal.
+//! Any bytes must be read as the same requests, or be refused alike, whole, in two pieces and in many.
 #![no_main]
 
 #[path = "../../../bad_input/reader.rs"]

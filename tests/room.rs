@@ -1,24 +1,23 @@
-//! The cap holds, and the accept loop survives a machine that has no more room. Each test runs the real
-//! program under limits of its own, so each needs `prlimit`.
+//! The cap on connections holds, and the accept loop survives running out of descriptors or threads. Each test
+//! runs the real program under its own limits, so each needs `prlimit`.
 
 mod support;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{Client, get, json, post, wait_until};
+use support::{Client, Program, get, json, post, wait_until};
 
 /// A comet under a limit, and where it listens.
 struct Limited {
-    child: Child,
-    /// The file that its log goes to.
+    program: Program,
+    /// The file of its log.
     log: PathBuf,
     address: SocketAddr,
     desk: SocketAddr,
@@ -33,17 +32,12 @@ impl Limited {
             .stdin(Stdio::null());
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("comet-limits-{}-{number}.log", std::process::id());
+        let name = format!("comet-room-{}-{number}.log", std::process::id());
         let log = std::env::temp_dir().join(name);
         let file = File::create(&log).expect("the temporary folder can be written");
         let logged = command.stdout(Stdio::piped()).stderr(file);
-        let mut child = logged.spawn().expect("the program starts");
-        let out = BufReader::new(child.stdout.take().expect("piped"));
-        let lines: Vec<String> = out
-            .lines()
-            .take(2)
-            .map(|line| line.expect("UTF-8"))
-            .collect();
+        let mut program = Program(logged.spawn().expect("the program starts"));
+        let lines = program.first_lines(2);
         let address = |line: &String| {
             let (_, address) = line.split_once("http://").expect("an address");
             address.trim_end_matches('/').parse().expect("an address")
@@ -51,12 +45,12 @@ impl Limited {
         Limited {
             address: address(&lines[0]),
             desk: address(&lines[1]),
-            child,
+            program,
             log,
         }
     }
 
-    /// What it has said until now.
+    /// What it has logged so far.
     fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("UTF-8")
     }
@@ -73,21 +67,18 @@ impl Limited {
         json(&client.read_answer().1)
     }
 
-    /// Ends it, and answers with its log.
+    /// Ends it; returns its log.
     fn end(mut self) -> String {
-        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).expect("it is running");
-        let ended = self.child.wait().expect("it ends");
+        kill(Pid::from_raw(self.program.0.id() as i32), Signal::SIGTERM).expect("it is running");
+        let ended = self.program.wait();
         let log = self.log();
         assert!(ended.success(), "{log}");
         log
     }
 }
 
-/// A test that fails leaves nothing running: the limit on threads counts by user.
 impl Drop for Limited {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.log);
     }
 }
@@ -128,10 +119,13 @@ fn the_default_cap_comes_from_the_machines_limits_and_the_log_says_which() {
     let mut turned_away: Vec<Client> = (0..30).map(|_| comet.hold()).collect();
     for client in &mut turned_away {
         let (head, _) = client.read_answer();
-        assert_eq!(head.status, 503, "at the cap, before the descriptors end");
+        assert_eq!(head.status, 503, "the cap comes before the last descriptor");
         assert_eq!(head.header("Retry-After"), Some("5"));
     }
-    assert!(threads() < before + 15, "the thirty cost no thread");
+    assert!(
+        threads() < before + 15,
+        "the refused clients cost no thread"
+    );
     drop((held, turned_away));
     wait_until("all gone", || comet.stats()["held"] == 0);
     let log = comet.end();
@@ -144,36 +138,34 @@ fn the_default_cap_comes_from_the_machines_limits_and_the_log_says_which() {
 }
 
 #[test]
-fn the_accept_loop_survives_the_end_of_the_descriptors() {
+fn the_accept_loop_survives_running_out_of_descriptors() {
     if !support::has("prlimit", "apt-get install util-linux") {
         return;
     }
     let mut command = under("--nofile=64:64");
-    command.args(["--max-connections", "1000"]); // more than there is room for
+    command.args(["--max-connections", "1000"]); // more than the descriptors allow
     let comet = Limited::start(command);
-    // The kernel accepts for it, up to its backlog: those that it can't accept wait.
+    // The kernel completes the other connections: they wait in its backlog to be accepted.
     let mut clients: Vec<Client> = (0..100).map(|_| comet.hold()).collect();
     let served = |clients: &mut Vec<Client>| {
         let silent = clients.iter_mut().map(|client| client.is_silent());
         silent.filter(|silent| !silent).count()
     };
-    wait_until("some are held, and some wait", || {
-        served(&mut clients) >= 40
-    });
+    wait_until("some clients are served", || served(&mut clients) >= 40);
     wait_until("no descriptor is left", || {
         !warnings(&comet.log()).is_empty()
     });
     assert!(served(&mut clients) < 100);
-    clients.drain(..90); // room comes back
+    clients.drain(..90); // frees descriptors
     for client in &mut clients {
         assert_eq!(
             client.read_head().status,
             200,
-            "those that waited are served"
+            "the clients that waited are served"
         );
     }
     let mut publisher = Client::to(comet.address);
-    publisher.send(post("/publish", "to those who waited"));
+    publisher.send(post("/publish", "to the clients that waited"));
     let id = json(&publisher.read_answer().1)["id"].clone();
     for client in &mut clients {
         assert_eq!(json(&client.read_chunk())["next"], id);
@@ -181,30 +173,30 @@ fn the_accept_loop_survives_the_end_of_the_descriptors() {
     assert_eq!(
         comet.stats()["limits"]["open_files"],
         64,
-        "the desk is back, too"
+        "the desk answers again"
     );
     drop(clients);
     let log = comet.end();
-    assert_eq!(warnings(&log).len(), 1, "said once: {log}");
+    assert_eq!(warnings(&log).len(), 1, "logged once: {log}");
 }
 
 #[test]
-fn the_accept_loop_survives_the_end_of_the_threads() {
+fn the_accept_loop_survives_running_out_of_threads() {
     if !support::has("prlimit", "apt-get install util-linux") {
         return;
     }
     if !nix::unistd::geteuid().is_root() {
         return support::skip("not root: the limit would count all of this user's threads");
     }
-    // The limit counts threads by user, and not root's: so it runs as a user that nobody else is, a copy
-    // of the program that this user may read.
+    // The kernel counts threads by user, and exempts root. So the program runs as a user of its own, from a copy
+    // that this user may read.
     let program = Copied::new();
     let mut command = Command::new("prlimit");
     command
         .args(["--nproc=60:60"])
         .arg(&program.path)
         .args(["--max-connections", "1000"]);
-    let nobody_else = 60_000 + std::process::id() % 5_000; // not even another run of this test
+    let nobody_else = 60_000 + std::process::id() % 5_000; // differs between two runs of this test
     command.uid(nobody_else).gid(nobody_else).current_dir("/");
     let comet = Limited::start(command);
     let mut clients: Vec<Client> = (0..100).map(|_| comet.hold()).collect();
@@ -218,26 +210,26 @@ fn the_accept_loop_survives_the_end_of_the_threads() {
         held >= 20 && refused >= 20 && held + refused == 100,
         "{heads:?}"
     );
-    // The desk needs threads, too: for enough of these, more than there are.
+    // The desk needs a thread for each visitor, too, until it finds none.
     let mut visitors: Vec<Client> = Vec::new();
     wait_until("the desk has lost its accepting thread", || {
         visitors.push(Client::to(comet.desk));
         comet.log().contains("thread desk ended")
     });
     drop((clients, visitors));
-    wait_until("room again, and the desk is back", || {
+    wait_until("free threads, and the desk to answer again", || {
         comet.stats()["connections"] == 0
     });
     let mut client = comet.hold();
     assert_eq!(client.read_head().status, 200);
     drop(client);
     let log = comet.end();
-    assert_eq!(warnings(&log).len(), 1, "said once: {log}");
+    assert_eq!(warnings(&log).len(), 1, "logged once: {log}");
     assert!(log.contains("room for 30 connections"), "{log}");
     assert!(log.contains("threads (kernel.threads-max"), "{log}");
 }
 
-/// The program in a folder of its own, until the test ends.
+/// A copy of the program in its own folder, deleted at the end of the test.
 struct Copied {
     folder: PathBuf,
     path: PathBuf,
@@ -245,7 +237,7 @@ struct Copied {
 
 impl Copied {
     fn new() -> Copied {
-        let folder = std::env::temp_dir().join(format!("comet-limits-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("comet-room-{}", std::process::id()));
         let path = folder.join("comet");
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
         std::fs::copy(env!("CARGO_BIN_EXE_comet"), &path).expect("copied");
