@@ -1,17 +1,19 @@
-//! Why a request does not get what it asked for.
+//! Why a request doesn't get what it asked for.
 //!
 //! Chapter: [Bad input](../../../../docs/bad-input.md).
 
 use std::io;
 
+use log::error;
+
 use crate::hub::{MAX_TOPICS, TooManyTopics};
 
-/// Either there is someone to tell, or there isn't.
+/// Either the client can be told, or it is gone.
 #[derive(Debug)]
 pub enum Failure {
-    /// The request can't be granted: the client is told, with this status.
+    /// The request can't be granted: the answer says why.
     Refused(Refusal),
-    /// The connection is gone, or no good any more: it ends, and there is nobody to tell.
+    /// The connection is gone, or no good any more: it ends without an answer.
     Lost(io::Error),
 }
 
@@ -61,4 +63,12 @@ impl From<TooManyTopics> for Failure {
             format!("all {MAX_TOPICS} topics have listeners: use one of them, or ask again later");
         refuse(503, message).with("Retry-After", "5").into()
     }
+}
+
+/// Has every panic logged, with its thread's name. It ends that thread alone.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let name = nix::sys::prctl::get_name().unwrap_or_default();
+        error!("thread {} ended: {panic}", name.to_string_lossy());
+    }));
 }

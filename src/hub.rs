@@ -1,48 +1,47 @@
-//! Topics, their rings of last events, and the seats of those who listen: the fan-out.
+//! Topics, their rings of recent events, and the subscribers to wake: the fan-out.
 //!
-//! Joining a topic takes what it has (the backlog) *and* a seat under one lock, so no event can
-//! fall between "what was" and "what comes". Publishing appends to the ring, then sends the event
-//! down each seat's bounded channel and wakes the thread that sits there, if it sleeps. A full channel
-//! never blocks the publisher and never costs an event: whoever sits there notices, and reads the ring
-//! again.
+//! The ring is the truth. Publishing appends an event to the topic's ring, then puts a token into each
+//! subscriber's channel of one. The token carries no data: it says "look again", and the subscriber reads the
+//! ring from its own cursor. So nothing can be missed or repeated, a slow reader needs no special case, and a
+//! full channel means that its owner has been told already.
 //!
 //! Chapter: [Long polling](../../../../docs/long-polling.md).
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::Value;
 
 use crate::event::{Event, News, unix_time};
 
-/// How many topics there are at the most.
+/// How many topics there may be.
 pub const MAX_TOPICS: usize = 64;
-/// How many events a topic remembers.
+/// How many events a ring keeps.
 pub const RING_EVENTS: usize = 1024;
-/// How many bytes of events a topic remembers: large events push old ones out sooner.
+/// How many bytes of events a ring keeps: large events push old ones out sooner.
 pub const RING_BYTES: usize = 4 << 20;
-/// How many bytes of events are read from the ring at a time (one event, if that is larger): a client
-/// that is behind and does not read costs this much, and not the whole ring.
+/// How many bytes of events one read of the ring returns (or one event, if that is larger): what a subscriber
+/// that is far behind costs.
 pub const PORTION_BYTES: usize = 128 << 10;
-/// How many events may wait in a seat's channel before its owner has to read the ring instead.
-pub const SEAT_EVENTS: usize = 32;
-/// Events that come so soon after their listener has looked for the last time are a burst.
+/// How many subscribers are looked up at a time, under the lock, to be woken without it.
+const WAKE_BATCH: usize = 64;
+/// An event that comes so soon after its subscriber's last read belongs to a burst.
 const BURST: Duration = Duration::from_millis(20);
 /// Topics that are never forgotten: the default one, and the ball game's.
 const LASTING: [&str; 2] = ["chat", "baseball"];
 
 /// Where a client wants to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cursor {
-    /// Only what comes now.
+pub enum Since {
+    /// Only new events.
     Now,
-    /// Everything after the event with this id.
+    /// After the event with this id.
     After(u64),
-    /// Begin with this many of the last events.
+    /// With this many of the last events.
     Last(usize),
 }
 
@@ -57,37 +56,34 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A seat in `topic`, with everything after `cursor` waiting in it. It is this thread's: an event wakes
-    /// it from [`thread::park`].
-    pub fn join(&self, topic: &str, cursor: Cursor) -> Result<Seat, TooManyTopics> {
-        Ok(take_seat(self.topic(topic)?, cursor))
+    /// Subscribes to `topic`. The first look finds everything after `since`.
+    pub fn subscribe(&self, topic: &str, since: Since) -> Result<Subscription, TooManyTopics> {
+        Ok(Subscription::new(self.topic(topic)?, since))
     }
 
-    /// What `topic` has after `cursor`, or the first portion of it, for those who ask and leave.
-    pub fn read(&self, topic: &str, cursor: Cursor) -> Result<News, TooManyTopics> {
-        Ok(lock(&self.topic(topic)?.room).after(cursor))
+    /// Returns the first portion of what `topic` has after `since`, for clients that ask and leave.
+    pub fn read(&self, topic: &str, since: Since) -> Result<News, TooManyTopics> {
+        let topic = self.topic(topic)?;
+        let ring = read(&topic.ring);
+        Ok(ring.after(ring.cursor(since)))
     }
 
-    /// Publishes `data` to everyone in `topic` and answers with the new event's id.
+    /// Publishes `data` to `topic`; returns the new event's id.
     pub fn publish(&self, topic: &str, data: &Value) -> Result<u64, TooManyTopics> {
         let topic = self.topic(topic)?;
-        let mut room = lock(&topic.room);
-        let event = Arc::new(Event::new(room.newest + 1, &topic.name, data));
-        room.append(&event);
-        for chair in room.chairs.values() {
-            chair.offer(&event);
-        }
-        Ok(event.id)
+        let id = write(&topic.ring).append(&topic.name, data);
+        topic.wake_subscribers();
+        Ok(id)
     }
 
-    /// How many seats are taken, in all topics.
-    pub fn seats(&self) -> usize {
+    /// How many subscriptions there are, in all topics.
+    pub fn subscriptions(&self) -> usize {
         let topics = lock(&self.topics);
-        let seats = topics.values().map(|topic| lock(&topic.room).chairs.len());
-        seats.sum()
+        let subscribers = topics.values().map(|topic| lock(&topic.subscribers).len());
+        subscribers.sum()
     }
 
-    /// The topic of this name; a new one if need be.
+    /// Finds the topic of this name, or opens it.
     fn topic(&self, name: &str) -> Result<Arc<Topic>, TooManyTopics> {
         let mut topics = lock(&self.topics);
         if let Some(topic) = topics.get(name) {
@@ -102,83 +98,121 @@ impl Hub {
     }
 }
 
-/// Makes room by forgetting the topic that has been silent for longest. Only one that nobody else
-/// holds (no seat, no publisher at work) can go: the map's own reference is then the last.
+/// Makes room by forgetting the topic that has been silent for longest. A topic in use stays: without a
+/// subscriber or publisher at work, the map's reference to it is the last.
 fn forget_one(topics: &mut HashMap<String, Arc<Topic>>) -> Result<(), TooManyTopics> {
     let idle = topics
         .values()
         .filter(|topic| Arc::strong_count(topic) == 1 && !LASTING.contains(&&*topic.name))
-        .min_by_key(|topic| lock(&topic.room).spoken)
+        .min_by_key(|topic| read(&topic.ring).last_append)
         .map(|topic| topic.name.clone());
     topics.remove(&idle.ok_or(TooManyTopics)?);
     Ok(())
 }
 
-/// One topic: a name, and the room that its lock guards.
+/// One topic. The ring's lock is not the subscribers' lock: readers of the ring share it, and a publisher that
+/// wakes thousands keeps nobody from reading.
 struct Topic {
     name: String,
-    room: Mutex<Room>,
+    ring: RwLock<Ring>,
+    /// Where to put each subscriber's token, by the subscription's number.
+    subscribers: Mutex<BTreeMap<u64, Sender<()>>>,
+    next_number: AtomicU64,
 }
 
 impl Topic {
     fn new(name: &str) -> Topic {
-        // Ids start from the clock, in microseconds, so that they are new even after a restart
-        // (and still fit into the 53 bits of a JavaScript number).
-        let newest = unix_time().as_micros() as u64;
         Topic {
             name: name.to_string(),
-            room: Mutex::new(Room {
-                newest,
-                spoken: Instant::now(),
-                ring: VecDeque::new(),
-                ring_bytes: 0,
-                chairs: HashMap::new(),
-                next_chair: 0,
-            }),
+            ring: RwLock::new(Ring::new()),
+            subscribers: Mutex::default(),
+            next_number: AtomicU64::new(0),
+        }
+    }
+
+    /// Puts a token into each subscriber's channel. No lock is held while a thread wakes: it would run into it.
+    fn wake_subscribers(&self) {
+        let mut batch = Vec::with_capacity(WAKE_BATCH);
+        let mut next = 0;
+        loop {
+            batch.extend(
+                lock(&self.subscribers)
+                    .range(next..)
+                    .take(WAKE_BATCH)
+                    .map(|(number, token)| (*number, token.clone())),
+            );
+            let Some((last, _)) = batch.last() else {
+                return;
+            };
+            next = last + 1;
+            for (_, token) in batch.drain(..) {
+                let _ = token.try_send(()); // full: it has been told, and has yet to look
+            }
         }
     }
 }
 
-/// What a topic remembers, and who is in it.
-struct Room {
-    /// The id of the newest event, or the one before the first.
+/// What a topic remembers.
+struct Ring {
+    /// The id of the newest event, or the id before the first.
     newest: u64,
-    /// When it came; in a topic without events, when the topic was opened.
-    spoken: Instant,
-    /// The last events; their ids have no holes.
-    ring: VecDeque<Arc<Event>>,
-    ring_bytes: usize,
-    chairs: HashMap<u64, Chair>,
-    next_chair: u64,
+    /// When the newest event came, or when the topic was opened.
+    last_append: Instant,
+    /// The last events, oldest first; their ids have no holes.
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
 }
 
-impl Room {
-    fn append(&mut self, event: &Arc<Event>) {
+impl Ring {
+    /// Ids start from the clock, in microseconds, so that they are new even after a restart, and still fit into the
+    /// 53 bits of a JavaScript number.
+    fn new() -> Ring {
+        Ring {
+            newest: unix_time().as_micros() as u64,
+            last_append: Instant::now(),
+            events: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    fn append(&mut self, topic: &str, data: &Value) -> u64 {
+        let event = Arc::new(Event::new(self.newest + 1, topic, data));
         self.newest = event.id;
-        self.spoken = Instant::now();
-        self.ring_bytes += event.json.len();
-        self.ring.push_back(event.clone());
-        while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {
-            match self.ring.pop_front() {
-                Some(oldest) => self.ring_bytes -= oldest.json.len(),
+        self.last_append = Instant::now();
+        self.bytes += event.json.len();
+        self.events.push_back(event);
+        while self.events.len() > RING_EVENTS || self.bytes > RING_BYTES {
+            match self.events.pop_front() {
+                Some(oldest) => self.bytes -= oldest.json.len(),
                 None => break,
             }
         }
+        self.newest
     }
 
-    /// What the ring has after `cursor`, or the first portion of it; with a gap if it no longer reaches
-    /// that far. If there is more, `next` is less than `newest`.
-    fn after(&self, cursor: Cursor) -> News {
-        let before_ring = self.newest - self.ring.len() as u64;
-        let (gap, skip) = match cursor {
-            Cursor::Now => (None, self.ring.len()),
-            Cursor::Last(count) => (None, self.ring.len().saturating_sub(count)),
-            Cursor::After(id) if (before_ring..=self.newest).contains(&id) => {
-                (None, (id - before_ring) as usize)
-            }
-            Cursor::After(_) => (Some(before_ring), 0),
+    /// The id of the event just before the oldest in the ring.
+    fn before_oldest(&self) -> u64 {
+        self.newest - self.events.len() as u64
+    }
+
+    /// The id that a client has seen when it begins at `since`.
+    fn cursor(&self, since: Since) -> u64 {
+        match since {
+            Since::Now => self.newest,
+            Since::After(id) => id,
+            Since::Last(count) => self.newest - count.min(self.events.len()) as u64,
+        }
+    }
+
+    /// The first portion of what the ring has after `cursor`; with a gap if the ring doesn't reach that far. If
+    /// there is more, `next` is less than `newest`.
+    fn after(&self, cursor: u64) -> News {
+        let reached = (self.before_oldest()..=self.newest).contains(&cursor);
+        let (gap, seen) = match reached {
+            true => (None, cursor),
+            false => (Some(self.before_oldest()), self.before_oldest()),
         };
-        let events = self.portion(skip);
+        let events = self.portion((seen - self.before_oldest()) as usize);
         News {
             gap,
             next: events.last().map_or(self.newest, |event| event.id),
@@ -194,151 +228,95 @@ impl Room {
             bytes += event.json.len();
             is_first || bytes <= PORTION_BYTES
         };
-        let rest = self.ring.iter().skip(skip);
+        let rest = self.events.range(skip..);
         rest.take_while(fits).cloned().collect()
     }
 }
 
-/// The publisher's side of a seat.
-struct Chair {
-    /// Who sits there.
-    thread: Thread,
-    events: Sender<Arc<Event>>,
-    /// Has the ring something that the channel has not?
-    missed: Arc<AtomicBool>,
-}
-
-impl Chair {
-    /// Sends the event if there is room, says that one was missed if there is none, and wakes the thread
-    /// that sits here if it sleeps: it looks at both before it sleeps again.
-    fn offer(&self, event: &Arc<Event>) {
-        if self.events.try_send(event.clone()).is_err() {
-            self.missed.store(true, Ordering::SeqCst);
-        }
-        self.thread.unpark();
-    }
-}
-
-/// One listener's place in a topic. Dropping it leaves the topic.
-pub struct Seat {
+/// A cursor into one topic's ring, and the channel that says when to look. Dropping it unsubscribes.
+pub struct Subscription {
     topic: Arc<Topic>,
     number: u64,
-    /// Where the hub sends events.
-    events: Receiver<Arc<Event>>,
-    missed: Arc<AtomicBool>,
-    /// What was there when the seat was taken.
-    backlog: Option<News>,
-    /// The id of the last event told.
-    last: u64,
-    /// When its owner last looked for news.
+    /// Holds a token when there may be something new.
+    pub token: Receiver<()>,
+    /// The other end, to be told of a next portion.
+    again: Sender<()>,
+    /// The id of the last event read.
+    cursor: u64,
+    /// When the ring was last read.
     looked: Instant,
 }
 
-/// Apart, because a channel is made on the stack before it is moved to the heap: the thread that will sleep here
-/// keeps every page of its stack that was touched once.
-#[inline(never)]
-fn channel() -> (Sender<Arc<Event>>, Receiver<Arc<Event>>) {
-    bounded(SEAT_EVENTS)
-}
-
-/// The backlog and the seat, under one lock.
-fn take_seat(topic: Arc<Topic>, cursor: Cursor) -> Seat {
-    let (sender, events) = channel();
-    let mut room = lock(&topic.room);
-    let backlog = room.after(cursor);
-    let missed = Arc::new(AtomicBool::new(backlog.next < room.newest));
-    let chair = Chair {
-        thread: thread::current(),
-        events: sender,
-        missed: missed.clone(),
-    };
-    let number = room.next_chair;
-    room.next_chair += 1;
-    room.chairs.insert(number, chair);
-    drop(room);
-    Seat {
-        topic,
-        number,
-        events,
-        missed,
-        last: backlog.next,
-        backlog: Some(backlog),
-        looked: Instant::now(),
-    }
-}
-
-impl Seat {
-    /// A seat in no topic, for a thread that waits for its client alone.
-    pub fn nowhere() -> Seat {
-        Seat {
-            topic: Arc::new(Topic::new("")),
-            number: 0,
-            events: never(),
-            missed: Arc::default(),
-            backlog: None,
-            last: 0,
+impl Subscription {
+    /// Subscribes first and looks later: what comes in between leaves a token.
+    fn new(topic: Arc<Topic>, since: Since) -> Subscription {
+        let (again, token) = token();
+        let number = topic.next_number.fetch_add(1, Ordering::Relaxed);
+        lock(&topic.subscribers).insert(number, again.clone());
+        let cursor = read(&topic.ring).cursor(since);
+        Subscription {
+            topic,
+            number,
+            token,
+            again,
+            cursor,
             looked: Instant::now(),
         }
     }
 
-    /// In a burst, lets other threads run for as long as that brings more events: the publisher gets on with
-    /// it, and what it publishes goes out in one write instead of many.
+    /// Returns what has come since the last call, or the first portion of it. Never blocks.
+    pub fn news(&mut self) -> News {
+        let ring = read(&self.topic.ring);
+        let news = ring.after(self.cursor);
+        if news.next < ring.newest {
+            let _ = self.again.try_send(()); // the next portion
+        }
+        drop(ring);
+        self.cursor = news.next;
+        self.looked = Instant::now();
+        news
+    }
+
+    /// In a burst, yields for as long as that brings more events: the publisher gets on with it, and what it
+    /// publishes goes out in one write instead of many.
     pub fn gather(&self) {
-        let mut before = 0;
-        while self.looked.elapsed() < BURST && self.events.len() > before {
-            before = self.events.len();
+        let mut before = self.cursor;
+        while self.looked.elapsed() < BURST && self.newest() > before {
+            before = self.newest();
             thread::yield_now();
         }
     }
 
-    /// What has come since the last call, all or the first portion of it; empty only if nothing has.
-    /// Never blocks.
-    pub fn news(&mut self) -> News {
-        if let Some(backlog) = self.backlog.take().filter(|backlog| !backlog.is_empty()) {
-            return backlog;
-        }
-        let start = self.last;
-        self.looked = Instant::now();
-        let (mut events, mut bytes) = (Vec::new(), 0);
-        for event in self.events.try_iter().take(SEAT_EVENTS) {
-            if event.id > self.last {
-                self.last = event.id;
-                bytes += event.json.len();
-                events.push(event);
-            }
-            if bytes >= PORTION_BYTES {
-                break; // the others wait where they are
-            }
-        }
-        if self.missed.swap(false, Ordering::SeqCst) {
-            return self.read_ring(start); // there may be holes between those that came: all of them again
-        }
-        News {
-            gap: None,
-            events,
-            next: self.last,
-        }
-    }
-
-    fn read_ring(&mut self, start: u64) -> News {
-        let room = lock(&self.topic.room);
-        let news = room.after(Cursor::After(start));
-        if news.next < room.newest {
-            self.missed.store(true, Ordering::SeqCst); // the next portion is for the next time
-        }
-        self.last = news.next;
-        news
+    fn newest(&self) -> u64 {
+        read(&self.topic.ring).newest
     }
 }
 
-impl Drop for Seat {
+impl Drop for Subscription {
     fn drop(&mut self) {
-        lock(&self.topic.room).chairs.remove(&self.number);
+        lock(&self.topic.subscribers).remove(&self.number);
     }
 }
 
-/// Locks a mutex. A thread that panicked while it held the lock ends alone: what it guarded here
-/// is whole between any two statements, so the others go on.
+/// A channel of one, with a token in it: the first look is due. It is made in a function of its own, since it is
+/// built on the stack, and a thread keeps every page of its stack that was touched once.
+#[inline(never)]
+fn token() -> (Sender<()>, Receiver<()>) {
+    let (sender, receiver) = bounded(1);
+    let _ = sender.try_send(());
+    (sender, receiver)
+}
+
+/// Locks a mutex. A thread that panics while it holds a lock ends alone: what the lock guards is whole between
+/// any two statements, so the others go on.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read(ring: &RwLock<Ring>) -> RwLockReadGuard<'_, Ring> {
+    ring.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(ring: &RwLock<Ring>) -> RwLockWriteGuard<'_, Ring> {
+    ring.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,33 +3,37 @@
 //! This is a book, too: begin at the top, and beside each module read its chapter, which it links to. [The
 //! map](../../../docs/README.md) has the chapters in the article's order, the debugger walks and the exercises.
 //!
+//! What is read in one sitting stands flat in `src/`, in this order:
+//!
 //! 1. [`server`]: the accept loop, one named thread per connection, the cap, the graceful end
-//! 2. [`http`]: reads one request with limits, prints ordinary answers
-//! 3. [`routes`]: one table: path, technique, article section, source file
-//! 4. [`techniques`]: one file each, in the article's order: [polling](techniques::polling),
-//!    [long polling](techniques::long_polling), [XHR streaming](techniques::xhr_streaming),
-//!    [forever frame](techniques::forever_frame), [multipart streaming](techniques::multipart_streaming),
-//!    [JSONP polling](techniques::jsonp_polling), [event source](techniques::event_source),
-//!    [WebSocket](techniques::websocket)
-//! 5. [`connection`]: what a technique holds: the socket, `wait()`, the ways to write
-//! 6. [`hub`]: topics, rings, seats: the fan-out
-//! 7. [`event`]: what travels
-//! 8. [`doorbell`]: the one thread that watches every sleeping socket
-//! 9. [`publish`], [`echo`], [`policy_file`], [`site`]: the short requests
-//! 10. [`origin`]: whose pages may do what
-//! 11. [`baseball`]: the live ball game
-//! 12. [`desk`], [`meter`]: the teacher's desk, and what it counts
-//! 13. [`settings`], [`capacity`], [`failure`]: what can be set, what the machine has room for, how
-//!     a request is refused
-//! 14. [`lab`]: experiments that measure the article's claims; nothing above depends on it
+//! 2. [`routes`]: one table: path, technique, article section, source file
+//! 3. [`request`]: one request, and what its query and headers ask for
+//! 4. [`connection`]: the socket, and one request's exchange on it: `wait()`, the ways to write
+//! 5. [`hub`]: topics, rings, subscriptions: the fan-out
+//! 6. [`event`]: what travels
+//! 7. [`doorbell`]: the one thread that watches every sleeping socket
+//! 8. [`failure`]: how a request is refused
+//! 9. [`publish`]: one event, to every subscriber
+//! 10. [`techniques`]: one file each, in the article's order: [polling](techniques::polling),
+//!     [long polling](techniques::long_polling), [XHR streaming](techniques::xhr_streaming),
+//!     [forever frame](techniques::forever_frame), [multipart streaming](techniques::multipart_streaming),
+//!     [JSONP polling](techniques::jsonp_polling), [event source](techniques::event_source),
+//!     [WebSocket](techniques::websocket)
+//!
+//! Everything else is a side room, with a sign on its door:
+//!
+//! - [`door`]: what happens before a technique answers: listening, reading a request's bytes, printing an answer, the
+//!   WebSocket handshake, origins, the machine's room
+//! - [`pages`]: the site, and the short requests that its pages make
+//! - [`desk`]: the teacher's desk
+//! - [`baseball`]: the live ball game
+//! - [`lab`]: experiments that measure the article's claims; nothing else depends on it
 
 pub mod server;
 
-pub mod http;
-
 pub mod routes;
 
-pub mod techniques;
+pub mod request;
 
 pub mod connection;
 
@@ -39,26 +43,18 @@ pub mod event;
 
 pub mod doorbell;
 
+pub mod failure;
+
 pub mod publish;
 
-pub mod echo;
+pub mod techniques;
 
-pub mod policy_file;
+pub mod door;
 
-pub mod site;
-
-pub mod origin;
-
-pub mod baseball;
+pub mod pages;
 
 pub mod desk;
 
-pub mod meter;
-
-pub mod settings;
-
-pub mod capacity;
-
-pub mod failure;
+pub mod baseball;
 
 pub mod lab;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-use comet::capacity;
+use comet::door::room;
+use comet::door::settings::{Limits, Settings};
 use comet::event::unix_time;
+use comet::failure;
 use comet::lab;
-use comet::server::{self, Server};
-use comet::settings::{Limits, Settings};
+use comet::server::Server;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use log::{error, info};
 
@@ -122,7 +123,7 @@ impl CommandLine {
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    server::log_panics();
+    failure::log_panics();
     let ended = match &command_line.command {
         Some(Command::Lab(options)) => run_lab(options),
         None => run(command_line.settings()),
@@ -149,7 +150,7 @@ fn run_lab(options: &lab::Options) -> io::Result<()> {
 /// Runs the server until Ctrl-C.
 fn run(settings: Settings) -> io::Result<()> {
     let interrupted = on_interrupt()?;
-    capacity::enlarge_futex_table();
+    room::enlarge_futex_table();
     let seed = settings.seed;
     let server = Server::start(settings)?;
     info!("the ball game's seed is {seed}");

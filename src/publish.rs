@@ -1,24 +1,25 @@
-//! `POST /publish?topic=T`: one event, from anyone who may, to everyone in the topic.
+//! `POST /publish?topic=T`: one event, to every subscriber of the topic.
 //!
 //! Chapter: [WebSocket](../../../../docs/websocket.md).
 
 use serde_json::{Value, json};
 
-use crate::connection::Connection;
+use crate::connection::Exchange;
+use crate::door::response;
 use crate::failure::{Failure, Refusal, refuse};
-use crate::http::{self, Request};
 use crate::hub::Hub;
+use crate::request::Request;
 
 /// Publishes the body, and answers with the id that the event got: `{"id":7}`.
-pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
-    conn.rename("publish");
+pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
+    exchange.conn.rename("publish");
     let topic = request.topic()?;
     check_topic(topic)?;
     let id = hub.publish(topic, &data(&request.body)?)?;
-    Ok(conn.respond(http::json(200, json!({ "id": id }).to_string()))?)
+    Ok(exchange.send(response::json(200, json!({ "id": id }).to_string()))?)
 }
 
-/// The ball game's topic is the ball game's alone.
+/// Only the ball game publishes to its topic.
 pub fn check_topic(topic: &str) -> Result<(), Refusal> {
     match topic {
         "baseball" => Err(refuse(

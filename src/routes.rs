@@ -7,24 +7,27 @@ use std::io;
 use log::debug;
 use tiny_http::Method;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Exchange};
+use crate::door::origin;
+use crate::door::response::{self, Response, make_header};
 use crate::failure::{Failure, Refusal, refuse};
-use crate::http::{self, Request, make_header};
 use crate::hub::Hub;
+use crate::pages::{delay, echo, site};
+use crate::publish;
+use crate::request::Request;
 use crate::techniques::{
     event_source, forever_frame, jsonp_polling, long_polling, multipart_streaming, polling,
     websocket, xhr_streaming,
 };
-use crate::{echo, origin, publish, site};
 
-/// What a technique is: it gets the request, the connection to answer on, and the hub.
-pub type Technique = fn(&Request, &mut Connection, &Hub) -> Result<(), Failure>;
+/// What a technique is: it gets the request, the exchange to answer it in, and the hub.
+pub type Technique = fn(&Request, &mut Exchange, &Hub) -> Result<(), Failure>;
 
 /// One row of the table.
 pub struct Route {
     /// The path. One that ends in `/` stands for all below it.
     pub path: &'static str,
-    /// The module's name, and the name that its counts go by.
+    /// The module's name; its metrics have it, too.
     pub name: &'static str,
     /// The methods it takes, as an `Allow` header lists them.
     pub allow: &'static str,
@@ -63,7 +66,7 @@ const fn own_pages_only(mut route: Route) -> Route {
 
 /// The techniques in the article's order, then the short requests. The last row takes all the rest.
 #[rustfmt::skip]
-pub const ROUTES: [Route; 14] = [
+pub const ROUTES: [Route; 15] = [
     route("/polling", "polling", "GET, POST", "폴링", "techniques/polling.rs", polling::answer),
     route("/long-polling", "long_polling", "GET, POST", "롱폴링", "techniques/long_polling.rs", long_polling::answer),
     route("/xhr-streaming", "xhr_streaming", "GET, POST", "XHR 스트리밍", "techniques/xhr_streaming.rs", xhr_streaming::answer),
@@ -72,15 +75,16 @@ pub const ROUTES: [Route; 14] = [
     route("/jsonp-polling", "jsonp_polling", "GET", "WebSocket (Socket.IO: JSONP Polling)", "techniques/jsonp_polling.rs", jsonp_polling::answer),
     route("/event-source", "event_source", "GET", "WebSocket (HTML5)", "techniques/event_source.rs", event_source::answer),
     own_pages_only(route("/websocket", "websocket", "GET", "WebSocket", "techniques/websocket.rs", websocket::answer)),
-    own_pages_only(route("/echo", "echo", "GET", "", "echo.rs", echo::answer)),
+    own_pages_only(route("/echo", "echo", "GET", "", "pages/echo.rs", echo::answer)),
     own_pages_only(route("/publish", "publish", "POST", "", "publish.rs", publish::answer)),
-    route("/ports", "ports", "GET, HEAD", "", "site.rs", site::ports),
-    route("/weigh", "weigh", "GET, HEAD", "", "site.rs", site::weigh),
-    route("/source/", "source", "GET, HEAD", "", "site.rs", site::source),
-    route("/", "site", "GET, HEAD", "", "site.rs", site::answer),
+    route("/slow-polling", "slow_polling", "GET, POST", "", "pages/delay.rs", delay::answer),
+    route("/ports", "ports", "GET, HEAD", "", "pages/site.rs", site::ports),
+    route("/weigh", "weigh", "GET, HEAD", "", "pages/site.rs", site::weigh),
+    route("/source/", "source", "GET, HEAD", "", "pages/site.rs", site::source),
+    route("/", "site", "GET, HEAD", "", "pages/site.rs", site::answer),
 ];
 
-/// Answers one request: finds its row, runs the technique, and tells a refusal.
+/// Answers one request: finds its row, runs the technique, and sends a refusal if there is one.
 ///
 /// # Errors
 /// When the connection is no good any more.
@@ -91,14 +95,12 @@ pub fn answer(routes: &[Route], request: &Request, conn: &mut Connection) -> io:
         "{} {} on connection {}",
         request.method, request.path, conn.number
     );
-    conn.begin(request, &shared.meter.counts[index]);
-    conn.reader_origin = origin::allowed(request, &shared);
-    let answered = run_technique(route, request, conn, &shared.hub);
-    conn.release();
-    match answered {
+    let origin = origin::of(request, &shared);
+    let reader = origin.as_ref().ok().cloned().flatten();
+    let mut exchange = Exchange::new(conn, request, &shared.metrics.routes[index], reader);
+    match run_technique(route, request, origin, &mut exchange) {
         Ok(()) => Ok(()),
-        Err(Failure::Refused(refusal)) if !conn.is_answering() => conn.refuse(&refusal),
-        Err(Failure::Refused(refusal)) => Err(io::Error::other(refusal.message)),
+        Err(Failure::Refused(refusal)) => exchange.refuse(&refusal),
         Err(Failure::Lost(error)) => Err(error),
     }
 }
@@ -107,21 +109,22 @@ pub fn answer(routes: &[Route], request: &Request, conn: &mut Connection) -> io:
 fn run_technique(
     route: &Route,
     request: &Request,
-    conn: &mut Connection,
-    hub: &Hub,
+    origin: Result<Option<String>, Refusal>,
+    exchange: &mut Exchange,
 ) -> Result<(), Failure> {
-    origin::check_host(request.header("Host"), &conn.shared.settings.allow_origins)?;
+    let shared = exchange.conn.shared.clone();
+    origin::check_host(request.header("Host"), &shared.settings.allow_origins)?;
     if request.method == Method::Options {
-        return Ok(conn.respond(preflight(route))?);
+        return Ok(exchange.send(preflight(route))?);
     }
     check_method(route, request)?;
     if route.own_pages_only {
-        origin::check(request, &conn.reader_origin)?;
+        origin?;
     }
-    (route.technique)(request, conn, hub)
+    (route.technique)(request, exchange, &shared.hub)
 }
 
-/// The row for a path, and its number; the last row if no other fits.
+/// The row for a path, and its index; the last row if no other fits.
 fn find<'a>(routes: &'a [Route], path: &str) -> (usize, &'a Route) {
     let fits = |route: &Route| match route.path.ends_with('/') {
         true => path.starts_with(route.path),
@@ -145,8 +148,8 @@ fn check_method(route: &Route, request: &Request) -> Result<(), Refusal> {
 
 /// What a browser asks before a request that a form could not have sent (the Fetch standard,
 /// "CORS-preflight fetch"). Without an `Access-Control-Allow-Origin` beside it, the answer is no.
-fn preflight(route: &Route) -> http::Answer {
-    http::answer(204, "text/plain", "")
+fn preflight(route: &Route) -> Response {
+    response::whole(204, "text/plain", "")
         .with_header(make_header("Allow", route.allow))
         .with_header(make_header("Access-Control-Allow-Methods", route.allow))
         .with_header(make_header(

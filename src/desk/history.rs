@@ -66,8 +66,8 @@ impl History {
         self.samples.push_back(Sample {
             at: before.map_or(now, |before| now.max(before + 1)),
             usage: Usage::now(),
-            connections: shared.meter.connections.load(Ordering::SeqCst),
-            held: shared.meter.held_by_route(),
+            connections: shared.metrics.connections.load(Ordering::SeqCst),
+            held: shared.metrics.held_by_route(),
         });
     }
 
@@ -108,7 +108,7 @@ impl Sample {
 
     /// Leaves out the routes that hold nothing: that is most of them, in each of 300 samples.
     fn held_by_name(&self, shared: &Shared) -> Map<String, Value> {
-        let rows = shared.meter.counts.iter().zip(&self.held);
+        let rows = shared.metrics.routes.iter().zip(&self.held);
         let rows = rows.filter(|(_, held)| **held > 0);
         rows.map(|(count, held)| (count.name.to_string(), json!(held)))
             .collect()

@@ -35,10 +35,10 @@ use serde_json::Value;
 use tiny_http::{HTTPVersion, Method, Request};
 
 use crate::connection::Shared;
+use crate::door::listen::cannot_listen;
+use crate::door::response::{self, Response};
+use crate::door::{origin, reader};
 use crate::failure::{Refusal, refuse};
-use crate::http::{self, Answer};
-use crate::origin;
-use crate::server::cannot_listen;
 use census::Census;
 use history::History;
 use stats::stats;
@@ -110,15 +110,15 @@ fn answer(request: Request, shared: &Shared, notes: &mut Notes) {
     match find_answer(&request, shared, notes) {
         Ok(answer) => workarounds::send(request, answer, Vec::new()),
         Err(refusal) => {
-            let answer = http::refusal_answer(&refusal);
+            let answer = response::refusal(&refusal);
             workarounds::send(request, answer, refusal.headers);
         }
     }
 }
 
 /// The desk's own table of routes.
-fn find_answer(request: &Request, shared: &Shared, notes: &mut Notes) -> Result<Answer, Refusal> {
-    let (host, target) = http::split_url(request.url());
+fn find_answer(request: &Request, shared: &Shared, notes: &mut Notes) -> Result<Response, Refusal> {
+    let (host, target) = reader::split_url(request.url());
     let name = origin::check_desk_host(host.or(host_header(request)?))?;
     if !matches!(request.method(), Method::Get | Method::Head) {
         return Err(refuse(405, "the desk takes GET only").with("Allow", "GET, HEAD"));
@@ -129,7 +129,7 @@ fn find_answer(request: &Request, shared: &Shared, notes: &mut Notes) -> Result<
         "/history" => Ok(json_answer(notes.history.after(since(query)?, shared))),
         "/threads" => Ok(json_answer(notes.census.json().map_err(cannot_count)?)),
         "/ports" => Ok(json_answer(page::ports(name, shared))),
-        "/healthz" => Ok(http::answer(200, "text/plain", "ok\n")),
+        "/healthz" => Ok(response::whole(200, "text/plain", "ok\n")),
         _ => page::file(path, name, shared),
     }
 }
@@ -163,6 +163,6 @@ fn cannot_count(error: io::Error) -> Refusal {
     refuse(503, message).with("Retry-After", "5")
 }
 
-fn json_answer(value: Value) -> Answer {
-    http::json(200, value.to_string())
+fn json_answer(value: Value) -> Response {
+    response::json(200, value.to_string())
 }

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use serde_json::{Value, json};
 
 use crate::connection::Shared;
+use crate::door::response::{self, Response as Answer, make_header};
 use crate::failure::{Refusal, refuse};
-use crate::http::{self, Answer, make_header};
-use crate::site;
+use crate::pages::site;
 
 /// A file of `www/`: the desk's page, or any file that isn't a page. `name` is the host name in the browser's
 /// request.
@@ -20,7 +20,7 @@ pub fn file(path: &str, name: &str, shared: &Shared) -> Result<Answer, Refusal> 
         return Err(nothing_here(path));
     }
     let (file, kind) = site::file(wanted).ok_or_else(|| nothing_here(path))?;
-    let mut answer = http::answer(200, &kind, file.data.to_vec())
+    let mut answer = response::whole(200, &kind, file.data.to_vec())
         .with_header(make_header("Cache-Control", "no-cache"));
     if kind.starts_with("text/html") {
         let policy = policy(name, shared);

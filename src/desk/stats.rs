@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use crate::connection::Shared;
 use crate::desk::usage::Usage;
-use crate::meter::Count;
+use crate::door::metrics::RouteMetrics;
 
 /// The answer to `/stats`.
 pub fn stats(shared: &Shared) -> Value {
-    let meter = &shared.meter;
+    let meter = &shared.metrics;
     let usage = Usage::now();
     json!({
         "uptime_s": meter.started.elapsed().as_secs(),
@@ -22,7 +22,7 @@ pub fn stats(shared: &Shared) -> Value {
         "limits": limits(shared),
         "connections": meter.connections.load(Ordering::SeqCst),
         "held": meter.held(),
-        "techniques": techniques(&meter.counts),
+        "techniques": techniques(&meter.routes),
     })
 }
 
@@ -30,19 +30,19 @@ pub fn stats(shared: &Shared) -> Value {
 pub fn limits(shared: &Shared) -> Value {
     json!({
         "connections": shared.max_connections,
-        "open_files": shared.capacity.open_files,
-        "threads": shared.capacity.threads,
+        "open_files": shared.room.open_files,
+        "threads": shared.room.threads,
     })
 }
 
-fn techniques(counts: &[Arc<Count>]) -> Map<String, Value> {
+fn techniques(counts: &[Arc<RouteMetrics>]) -> Map<String, Value> {
     let rows = counts
         .iter()
         .map(|count| (count.name.to_string(), technique(count)));
     rows.collect()
 }
 
-fn technique(count: &Count) -> Value {
+fn technique(count: &RouteMetrics) -> Value {
     json!({
         "held": count.held.load(Ordering::Relaxed),
         "requests": count.requests.load(Ordering::Relaxed),

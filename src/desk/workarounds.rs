@@ -20,7 +20,7 @@ use log::{debug, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tiny_http::{Method, Request};
 
-use crate::http::{self, Answer};
+use crate::door::response::{self, Response};
 
 /// Time between two attempts to start a server.
 const RETRY: Duration = Duration::from_millis(200);
@@ -102,9 +102,9 @@ fn has_waiting_connection(listener: &TcpListener) -> bool {
 
 /// Sends an answer, then closes the connection. A kept connection would occupy one of `tiny_http`'s threads:
 /// when a browser opens six at once, some would wait until the others close.
-pub fn send(request: Request, answer: Answer, mut headers: Vec<(&'static str, String)>) {
+pub fn send(request: Request, answer: Response, mut headers: Vec<(&'static str, String)>) {
     headers.push(("Connection", "close".to_string()));
-    let bytes = http::print(answer, &headers, *request.method() == Method::Head);
+    let bytes = response::to_bytes(answer, &headers, *request.method() == Method::Head);
     match request.body_length() {
         None | Some(0) => write(request, &bytes),
         Some(length) => write_on_a_thread(request, length, bytes),
@@ -120,7 +120,7 @@ fn write(request: Request, bytes: &[u8]) {
     }
 }
 
-/// Answers a request with a body on a thread of its own, because dropping the request waits for the body.
+/// Responses a request with a body on a thread of its own, because dropping the request waits for the body.
 /// If no thread can be started, the request stays unanswered.
 fn write_on_a_thread(request: Request, length: usize, bytes: Vec<u8>) {
     // The channel keeps the request here if the spawn fails: a closure would drop it.

@@ -3,7 +3,7 @@
 use procfs::{CpuInfo, Current, Meminfo};
 use serde_json::{Value, json};
 
-use crate::capacity::{self, Capacity};
+use crate::door::room::{self, Room};
 
 /// What is not a client's connection: descriptors and ports that the lab itself needs.
 const SPARE: usize = 100;
@@ -16,7 +16,7 @@ pub struct Machine {
     /// In bytes.
     pub memory: u64,
     pub kernel: String,
-    pub capacity: Capacity,
+    pub capacity: Room,
 }
 
 impl Machine {
@@ -34,14 +34,14 @@ impl Machine {
                 .unwrap_or_default()
                 .trim()
                 .to_string(),
-            capacity: capacity::measure(),
+            capacity: room::measure(),
         }
     }
 
     /// So many connections as were asked for, as far as there is room for them; and if there is not, a word
     /// about it.
     pub fn fit(&self, asked: Vec<usize>) -> (Vec<usize>, Vec<String>) {
-        let Capacity {
+        let Room {
             connections,
             open_files,
             set_by,

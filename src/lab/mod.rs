@@ -289,7 +289,7 @@ fn say(text: &str) -> io::Result<()> {
 
 /// The yardstick, on a free port.
 fn serve_one_thread() -> io::Result<()> {
-    crate::capacity::measure(); // as many descriptors as may be
+    crate::door::room::measure(); // as many descriptors as may be
     let listener = TcpListener::bind("127.0.0.1:0")?;
     SockRef::from(&listener).listen(4096)?; // as many may wait as at the server it is measured beside
     say(&format!(

@@ -11,11 +11,11 @@
 
 use std::sync::Arc;
 
-use crate::connection::{Connection, Wake};
+use crate::connection::{Exchange, Wake};
 use crate::event::{Event, News, gap_json};
 use crate::failure::{Failure, Refusal};
-use crate::http::{Request, parse_cursor};
-use crate::hub::{Cursor, Hub};
+use crate::hub::{Hub, Since};
+use crate::request::{Request, parse_since};
 
 /// Come back a second after the connection broke.
 const RETRY: &[u8] = b"retry: 1000\n\n";
@@ -23,35 +23,28 @@ const RETRY: &[u8] = b"retry: 1000\n\n";
 const HEARTBEAT: &[u8] = b":\n\n";
 
 /// Streams `id:` and `data:` an event, until one of both sides ends it, or the answer is long enough.
-pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
-    let mut seat = hub.join(request.topic()?, cursor(request)?)?;
-    let limit = request.limit()?;
-    conn.start("text/event-stream; charset=utf-8", &[])?;
-    conn.hold("event-source", conn.shared.settings.limits.heartbeat)?;
-    conn.chunk(RETRY)?;
+pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
+    let mut subscription = hub.subscribe(request.topic()?, since(request)?)?;
+    exchange.start("text/event-stream; charset=utf-8", &[])?;
+    exchange.hold("event-source", exchange.shared().settings.limits.heartbeat)?;
+    exchange.chunk(RETRY)?;
     loop {
-        match conn.wait(&mut seat) {
-            Wake::News(news) => {
-                conn.chunk(blocks(&news).as_bytes())?;
-                if conn.body_bytes >= limit {
-                    break;
-                }
-            }
-            Wake::Tick => conn.chunk(HEARTBEAT)?,
+        match exchange.wait(&mut subscription) {
+            Wake::News(news) => exchange.chunk(blocks(&news).as_bytes())?,
+            Wake::Tick => exchange.chunk(HEARTBEAT)?,
             Wake::Closing => break,
             Wake::HungUp => return Ok(()),
-            Wake::Bytes => {} // the next request, sent early: it waits its turn
         }
     }
-    Ok(conn.finish()?)
+    Ok(exchange.finish()?)
 }
 
 /// A browser that comes back asks for the same URL, so what `Last-Event-ID` says is newer than
 /// what `since` says.
-fn cursor(request: &Request) -> Result<Cursor, Refusal> {
+fn since(request: &Request) -> Result<Since, Refusal> {
     match request.header("Last-Event-ID") {
-        Some(id) if !id.is_empty() => parse_cursor(id),
-        _ => request.cursor(),
+        Some(id) if !id.is_empty() => parse_since(id),
+        _ => request.since(),
     }
 }
 

@@ -10,36 +10,29 @@
 //!
 //! Chapter: [Forever frame](../../../../../docs/forever-frame.md).
 
-use crate::connection::{Connection, Wake};
+use crate::connection::{Exchange, Wake};
 use crate::event::{News, json_in_script};
 use crate::failure::{Failure, Refusal, refuse};
-use crate::http::Request;
 use crate::hub::Hub;
+use crate::request::Request;
 
 /// Streams a document of scripts that call `parent.comet.receive(event)`.
-pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
-    let mut seat = hub.join(request.topic()?, request.cursor()?)?;
+pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
+    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
     let frame = Frame::new(request)?;
-    let limit = request.limit()?;
     let policy = ("Content-Security-Policy", frame.policy());
-    conn.start("text/html; charset=utf-8", &[policy])?;
-    conn.hold("frame", conn.shared.settings.limits.heartbeat)?;
-    conn.chunk(frame.beginning().as_bytes())?;
+    exchange.start("text/html; charset=utf-8", &[policy])?;
+    exchange.hold("frame", exchange.shared().settings.limits.heartbeat)?;
+    exchange.chunk(frame.beginning().as_bytes())?;
     loop {
-        match conn.wait(&mut seat) {
-            Wake::News(news) => {
-                conn.chunk(frame.scripts(&news).as_bytes())?;
-                if conn.body_bytes >= limit {
-                    break;
-                }
-            }
-            Wake::Tick => conn.chunk(frame.heartbeat().as_bytes())?,
+        match exchange.wait(&mut subscription) {
+            Wake::News(news) => exchange.chunk(frame.scripts(&news).as_bytes())?,
+            Wake::Tick => exchange.chunk(frame.heartbeat().as_bytes())?,
             Wake::Closing => break,
             Wake::HungUp => return Ok(()),
-            Wake::Bytes => {} // the next request, sent early: it waits its turn
         }
     }
-    Ok(conn.finish()?)
+    Ok(exchange.finish()?)
 }
 
 /// How this frame's scripts are written.

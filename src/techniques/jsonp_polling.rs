@@ -8,38 +8,27 @@
 //!
 //! Chapter: [Multipart streaming and JSONP polling](../../../../../docs/multipart-and-jsonp.md).
 
-use crate::connection::{Connection, Wake};
+use crate::connection::{Exchange, Wake};
 use crate::event::{News, json_in_script};
 use crate::failure::{Failure, Refusal, refuse};
-use crate::http::Request;
-use crate::hub::{Hub, Seat};
+use crate::hub::Hub;
+use crate::request::Request;
 
 /// Answers `/**/F({"events":[…],"next":N,"gap":false});` when there is news, or with no events when
 /// the time is up (`wait=SECONDS`, at most the server's limit).
-pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
+pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
     let callback = callback(request)?;
-    let mut seat = hub.join(request.topic()?, request.cursor()?)?;
-    let hold = request.wait(conn.shared.settings.limits.hold)?;
-    conn.start("text/javascript; charset=utf-8", &[])?;
-    conn.hold("jsonp", hold)?;
-    if let Some(news) = wait(conn, &mut seat) {
-        conn.chunk(call(callback, &news).as_bytes())?;
-        conn.finish()?;
-    }
-    Ok(())
-}
-
-/// The thread sleeps here. `None`: the client is gone, there is nobody to answer.
-fn wait(conn: &mut Connection, seat: &mut Seat) -> Option<News> {
-    loop {
-        match conn.wait(seat) {
-            Wake::News(news) => return Some(news),
-            // Mostly nothing; but what came at this very moment must not be lost.
-            Wake::Tick | Wake::Closing => return Some(conn.take_news(seat)),
-            Wake::HungUp => return None,
-            Wake::Bytes => {} // the next request, sent early: it waits its turn
-        }
-    }
+    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let hold = request.wait(exchange.shared().settings.limits.hold)?;
+    exchange.start("text/javascript; charset=utf-8", &[])?;
+    exchange.hold("jsonp", hold)?;
+    let news = match exchange.wait(&mut subscription) {
+        Wake::News(news) => news,
+        Wake::Tick | Wake::Closing => exchange.news(&mut subscription), // mostly none
+        Wake::HungUp => return Ok(()),
+    };
+    exchange.chunk(call(callback, &news).as_bytes())?;
+    Ok(exchange.finish()?)
 }
 
 /// `callback=F`: the function to call, a plain name with dots, or it could be any code.

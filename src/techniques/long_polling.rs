@@ -7,35 +7,23 @@
 //!
 //! Chapter: [Long polling](../../../../../docs/long-polling.md).
 
-use crate::connection::{Connection, Wake};
-use crate::event::News;
+use crate::connection::{Exchange, Wake};
 use crate::failure::Failure;
-use crate::http::Request;
-use crate::hub::{Hub, Seat};
+use crate::hub::Hub;
+use crate::request::Request;
 
 /// Answers `{"events":[…],"next":N,"gap":false}` when there is news, or with no events when the time
 /// is up (`wait=SECONDS`, at most the server's limit).
-pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
-    let mut seat = hub.join(request.topic()?, request.cursor()?)?;
-    let hold = request.wait(conn.shared.settings.limits.hold)?;
-    conn.start("application/json", &[])?;
-    conn.hold("long-poll", hold)?;
-    if let Some(news) = wait(conn, &mut seat) {
-        conn.chunk(news.to_json().as_bytes())?;
-        conn.finish()?;
-    }
-    Ok(())
-}
-
-/// The thread sleeps here. `None`: the client is gone, there is nobody to answer.
-fn wait(conn: &mut Connection, seat: &mut Seat) -> Option<News> {
-    loop {
-        match conn.wait(seat) {
-            Wake::News(news) => return Some(news),
-            // Mostly nothing; but what came at this very moment must not be lost.
-            Wake::Tick | Wake::Closing => return Some(conn.take_news(seat)),
-            Wake::HungUp => return None,
-            Wake::Bytes => {} // the next request, sent early: it waits its turn
-        }
-    }
+pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
+    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let hold = request.wait(exchange.shared().settings.limits.hold)?;
+    exchange.start("application/json", &[])?;
+    exchange.hold("long-poll", hold)?;
+    let news = match exchange.wait(&mut subscription) {
+        Wake::News(news) => news,
+        Wake::Tick | Wake::Closing => exchange.news(&mut subscription), // mostly none
+        Wake::HungUp => return Ok(()),
+    };
+    exchange.chunk(news.to_json().as_bytes())?;
+    Ok(exchange.finish()?)
 }

@@ -9,11 +9,11 @@
 //!
 //! Chapter: [Multipart streaming and JSONP polling](../../../../../docs/multipart-and-jsonp.md).
 
-use crate::connection::{Connection, Wake};
+use crate::connection::{Exchange, Wake};
 use crate::event::News;
 use crate::failure::Failure;
-use crate::http::Request;
 use crate::hub::Hub;
+use crate::request::Request;
 
 /// Stands between two parts (RFC 2046 section 5.1.1).
 const BOUNDARY: &str = "--comet\r\n";
@@ -23,28 +23,21 @@ const HEARTBEAT: &str = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r
 const END: &str = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r\n--comet--\r\n";
 
 /// Streams a part an event, until one of both sides ends it, or the answer is long enough.
-pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
-    let mut seat = hub.join(request.topic()?, request.cursor()?)?;
-    let limit = request.limit()?;
-    conn.start("multipart/x-mixed-replace; boundary=comet", &[])?;
-    conn.hold("multipart", conn.shared.settings.limits.heartbeat)?;
-    conn.chunk(format!("{BOUNDARY}{HEARTBEAT}").as_bytes())?;
+pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
+    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    exchange.start("multipart/x-mixed-replace; boundary=comet", &[])?;
+    exchange.hold("multipart", exchange.shared().settings.limits.heartbeat)?;
+    exchange.chunk(format!("{BOUNDARY}{HEARTBEAT}").as_bytes())?;
     loop {
-        match conn.wait(&mut seat) {
-            Wake::News(news) => {
-                conn.chunk(parts(&news).as_bytes())?;
-                if conn.body_bytes >= limit {
-                    break;
-                }
-            }
-            Wake::Tick => conn.chunk(HEARTBEAT.as_bytes())?,
+        match exchange.wait(&mut subscription) {
+            Wake::News(news) => exchange.chunk(parts(&news).as_bytes())?,
+            Wake::Tick => exchange.chunk(HEARTBEAT.as_bytes())?,
             Wake::Closing => break,
             Wake::HungUp => return Ok(()),
-            Wake::Bytes => {} // the next request, sent early: it waits its turn
         }
     }
-    conn.chunk(END.as_bytes())?;
-    Ok(conn.finish()?)
+    exchange.chunk(END.as_bytes())?;
+    Ok(exchange.finish()?)
 }
 
 /// Each message a part, and the boundary that closes it.

@@ -13,43 +13,42 @@
 use std::io;
 
 use serde_json::json;
-use tiny_http::HTTPVersion;
-use tungstenite::handshake::derive_accept_key;
-use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tungstenite::{Error, Message, WebSocket};
+use tungstenite::{Error, Message};
 
-use crate::connection::{Connection, Wake};
+use crate::connection::{Exchange, Wake};
+use crate::door::handshake::{self, Socket, read_message};
 use crate::event::News;
-use crate::failure::{Failure, Refusal, refuse};
-use crate::http::{MAX_BODY, Request};
-use crate::hub::{Hub, Seat};
+use crate::failure::Failure;
+use crate::hub::{Hub, Subscription};
 use crate::publish;
-
-/// A connection that speaks frames.
-pub type Socket<'a> = WebSocket<&'a mut Connection>;
+use crate::request::Request;
 
 /// Sends each event as a text frame and publishes each text frame, until one of both sides closes.
-pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
+pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
     let topic = request.topic()?;
-    let mut seat = hub.join(topic, request.cursor()?)?;
-    upgrade(request, conn)?;
-    conn.hold("websocket", conn.shared.settings.limits.heartbeat)?;
-    let mut socket = open(conn);
-    let ended = talk(&mut socket, &mut seat, topic, hub);
-    Ok(end(&mut socket, ended)?)
+    let mut subscription = hub.subscribe(topic, request.since()?)?;
+    handshake::upgrade(request, exchange)?;
+    exchange.hold("websocket", exchange.shared().settings.limits.heartbeat)?;
+    let mut socket = handshake::open(exchange);
+    let ended = talk(&mut socket, &mut subscription, topic, hub);
+    Ok(handshake::end(&mut socket, ended)?)
 }
 
 #[inline(never)]
-fn talk(socket: &mut Socket, seat: &mut Seat, topic: &str, hub: &Hub) -> Result<(), Error> {
-    listen(socket, seat, topic, hub)?; // what came together with the handshake
+fn talk(
+    socket: &mut Socket,
+    subscription: &mut Subscription,
+    topic: &str,
+    hub: &Hub,
+) -> Result<(), Error> {
+    listen(socket, subscription, topic, hub)?; // what came together with the handshake
     loop {
-        match socket.get_mut().wait(seat) {
-            Wake::News(news) => tell(socket, &news)?,
-            Wake::Bytes => listen(socket, seat, topic, hub)?,
-            Wake::Tick => socket.send(Message::Ping(Default::default()))?,
-            Wake::Closing => return going_away(socket),
-            Wake::HungUp => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        match socket.get_mut().wait_or_hear(Some(subscription)) {
+            None => listen(socket, subscription, topic, hub)?,
+            Some(Wake::News(news)) => tell(socket, &news)?,
+            Some(Wake::Tick) => socket.send(Message::Ping(Default::default()))?,
+            Some(Wake::Closing) => return handshake::going_away(socket),
+            Some(Wake::HungUp) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
         }
     }
 }
@@ -64,10 +63,15 @@ fn tell(socket: &mut Socket, news: &News) -> Result<(), Error> {
 }
 
 /// Publishes what the client said. Whoever says much, without a pause, is told meanwhile what comes.
-fn listen(socket: &mut Socket, seat: &mut Seat, topic: &str, hub: &Hub) -> Result<(), Error> {
+fn listen(
+    socket: &mut Socket,
+    subscription: &mut Subscription,
+    topic: &str,
+    hub: &Hub,
+) -> Result<(), Error> {
     while let Some(message) = read_message(socket)? {
         hear(&message, socket, topic, hub)?;
-        let news = socket.get_mut().take_news(seat);
+        let news = socket.get_mut().news(subscription);
         tell(socket, &news)?;
     }
     Ok(())
@@ -93,96 +97,4 @@ fn publish_text(text: &str, topic: &str, hub: &Hub) -> Result<(), String> {
     published
         .map(|_| ())
         .map_err(|_| "there is no room for another topic".to_string())
-}
-
-/// Checks the handshake and answers it: from here on the connection speaks frames (RFC 6455 section 4.2).
-pub fn upgrade(request: &Request, conn: &mut Connection) -> Result<(), Failure> {
-    let key = check_handshake(request)?;
-    let accept = derive_accept_key(key.as_bytes());
-    conn.switch_protocols(&[
-        ("Upgrade", "websocket".to_string()),
-        ("Sec-WebSocket-Accept", accept),
-    ])?;
-    Ok(())
-}
-
-fn check_handshake(request: &Request) -> Result<&str, Refusal> {
-    if !asks_for_upgrade(request) {
-        let advice = "this is a WebSocket: open it with new WebSocket(\"ws://…\")";
-        return Err(upgrade_required(advice));
-    }
-    if request.header("Sec-WebSocket-Version") != Some("13") {
-        let refusal = upgrade_required("the only WebSocket version is 13");
-        return Err(refusal.with("Sec-WebSocket-Version", "13"));
-    }
-    match request.header("Sec-WebSocket-Key") {
-        Some(key) if is_key(key) => Ok(key),
-        _ => Err(refuse(400, "Sec-WebSocket-Key must be 16 bytes in Base64")),
-    }
-}
-
-/// HTTP/1.0 can't (RFC 9110 section 7.8).
-fn asks_for_upgrade(request: &Request) -> bool {
-    request.version == HTTPVersion(1, 1)
-        && request.header_has("Upgrade", "websocket")
-        && request.header_has("Connection", "Upgrade")
-}
-
-fn upgrade_required(message: &str) -> Refusal {
-    refuse(426, message)
-        .with("Connection", "Upgrade")
-        .with("Upgrade", "websocket")
-}
-
-/// 16 bytes in Base64: 22 characters and two `=`.
-fn is_key(key: &str) -> bool {
-    let base64 = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-    key.len() == 24 && key.ends_with("==") && key[..22].bytes().all(base64)
-}
-
-/// Small buffers, because there are many of us; and no message larger than a body may be.
-pub fn open(conn: &mut Connection) -> Box<Socket<'_>> {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(1024)
-        .write_buffer_size(4096)
-        .max_message_size(Some(MAX_BODY))
-        .max_frame_size(Some(MAX_BODY));
-    Box::new(WebSocket::from_raw_socket(conn, Role::Server, Some(config)))
-}
-
-/// The next message that is already here. `None`: no whole one is, or the server is ending, and hears no more.
-pub fn read_message(socket: &mut Socket) -> Result<Option<Message>, Error> {
-    if socket.get_ref().is_closing() {
-        return Ok(None);
-    }
-    match socket.read() {
-        Ok(message) => Ok(Some(message)),
-        Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The server is ending: 1001.
-pub fn going_away(socket: &mut Socket) -> Result<(), Error> {
-    close(socket, CloseCode::Away, "the server is ending")
-}
-
-fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) -> Result<(), Error> {
-    socket.flush()?; // a pong that still waits comes before the Close
-    let reason = reason.into();
-    socket.close(Some(CloseFrame { code, reason }))?;
-    socket.flush()
-}
-
-/// Closes with the code that says what was wrong (RFC 6455 section 7.4.1), if anything was.
-pub fn end(socket: &mut Socket, ended: Result<(), Error>) -> io::Result<()> {
-    let (code, reason) = match ended {
-        Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => return Ok(()),
-        Err(Error::Io(error)) => return Err(error),
-        Err(Error::Utf8(_)) => (CloseCode::Invalid, "text must be UTF-8"),
-        Err(Error::Capacity(_)) => (CloseCode::Size, "the message is too big"),
-        Err(_) => (CloseCode::Protocol, "this is not RFC 6455"),
-    };
-    let _ = close(socket, code, reason); // if this fails the client is gone, and all is well
-    Ok(())
 }

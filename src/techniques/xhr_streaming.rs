@@ -10,11 +10,11 @@
 //!
 //! Chapter: [XHR streaming](../../../../../docs/xhr-streaming.md).
 
-use crate::connection::{Connection, Wake};
+use crate::connection::{Exchange, Wake};
 use crate::event::News;
 use crate::failure::Failure;
-use crate::http::Request;
 use crate::hub::Hub;
+use crate::request::Request;
 
 /// Empty lines, so that the browser sees at once that the stream flows. One would do, if browsers did not
 /// keep back the first two bytes of a text: with three they know that it has no byte order mark.
@@ -23,27 +23,20 @@ const BEGINNING: &[u8] = b"\n\n\n";
 const HEARTBEAT: &[u8] = b"\n";
 
 /// Streams one JSON event a line, until one of both sides ends it, or the answer is long enough.
-pub fn answer(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
-    let mut seat = hub.join(request.topic()?, request.cursor()?)?;
-    let limit = request.limit()?;
-    conn.start("text/plain; charset=utf-8", &[])?;
-    conn.hold("xhr", conn.shared.settings.limits.heartbeat)?;
-    conn.chunk(BEGINNING)?;
+pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
+    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    exchange.start("text/plain; charset=utf-8", &[])?;
+    exchange.hold("xhr", exchange.shared().settings.limits.heartbeat)?;
+    exchange.chunk(BEGINNING)?;
     loop {
-        match conn.wait(&mut seat) {
-            Wake::News(news) => {
-                conn.chunk(lines(&news).as_bytes())?;
-                if conn.body_bytes >= limit {
-                    break;
-                }
-            }
-            Wake::Tick => conn.chunk(HEARTBEAT)?,
+        match exchange.wait(&mut subscription) {
+            Wake::News(news) => exchange.chunk(lines(&news).as_bytes())?,
+            Wake::Tick => exchange.chunk(HEARTBEAT)?,
             Wake::Closing => break,
             Wake::HungUp => return Ok(()),
-            Wake::Bytes => {} // the next request, sent early: it waits its turn
         }
     }
-    Ok(conn.finish()?)
+    Ok(exchange.finish()?)
 }
 
 /// Each message on a line of its own.

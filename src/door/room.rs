@@ -1,6 +1,6 @@
 //! What the machine has room for: the server knows its ceiling before it hits it.
 //!
-//! Chapter: [Why threads strain](../../../../docs/strain.md).
+//! Chapter: [Why threads strain](../../../../../docs/strain.md).
 
 use procfs::process::Process;
 use procfs::sys::{kernel, vm};
@@ -18,7 +18,7 @@ const SPARE_MAPS: u64 = 1024;
 
 /// How many connections, so threads, fit, and what ends the party.
 #[derive(Clone, Copy, Debug)]
-pub struct Capacity {
+pub struct Room {
     pub connections: usize,
     /// The limit that `connections` comes from.
     pub set_by: &'static str,
@@ -28,7 +28,7 @@ pub struct Capacity {
 
 /// Raises the soft limit on open files to the hard one, then asks every limit how many
 /// connections it leaves room for, and takes the smallest.
-pub fn measure() -> Capacity {
+pub fn measure() -> Room {
     let open_files = raise_open_files();
     let threads = thread_limit();
     let maps = vm::max_map_count().unwrap_or(65_530);
@@ -50,7 +50,7 @@ pub fn measure() -> Capacity {
         .into_iter()
         .min_by_key(|(_, room)| *room)
         .unwrap_or(rooms[0]);
-    Capacity {
+    Room {
         connections: room.max(1) as usize,
         set_by,
         open_files,
@@ -101,4 +101,12 @@ pub fn enlarge_futex_table() {
     const SLOTS: u64 = 16_384;
     // SAFETY: this call takes numbers, no pointers, and only changes how fast futexes are found.
     unsafe { nix::libc::prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, SLOTS, 0) };
+}
+
+/// Makes this thread, and those that it starts from here on, batch work to the scheduler (`SCHED_BATCH`): a thread that
+/// wakes doesn't preempt the one that woke it.
+pub fn wake_without_preempting() {
+    let parameters = nix::libc::sched_param { sched_priority: 0 };
+    // SAFETY: the pointer is to a local that lives for the call.
+    unsafe { nix::libc::sched_setscheduler(0, nix::libc::SCHED_BATCH, &parameters) };
 }

@@ -1,6 +1,6 @@
 //! What the command line can say, and the limits that it can stretch.
 //!
-//! Chapter: [The promises](../../../../docs/promises.md).
+//! Chapter: [The promises](../../../../../docs/promises.md).
 
 use std::net::SocketAddr;
 use std::time::Duration;

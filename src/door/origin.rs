@@ -4,13 +4,13 @@
 //! A browser also says by which name it found us (`Host`). A foreign page whose own name is made to
 //! point at this machine (DNS rebinding) would be the same origin as we are; its name gives it away.
 //!
-//! Chapter: [The promises](../../../../docs/promises.md).
+//! Chapter: [The promises](../../../../../docs/promises.md).
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::connection::Shared;
 use crate::failure::{Refusal, refuse};
-use crate::http::Request;
+use crate::request::Request;
 
 /// Refuses a request that was sent to a name which isn't ours. Addresses are, whichever they are, and
 /// `localhost`; any other name has to be named, by `--allow-origin`.
@@ -60,27 +60,28 @@ fn is_address(name: &str) -> bool {
     ipv4 || ipv6.is_some_and(|name| name.parse::<Ipv6Addr>().is_ok())
 }
 
-/// The origin whose page may read the answer: one of ours, the desk's, or one that was named.
-pub fn allowed(request: &Request, shared: &Shared) -> Option<String> {
-    let origin = request.header("Origin")?;
+/// The page that sent a request: `None` for a program that is no browser, or the origin of a page that may read the
+/// answer (one of ours, the desk's, or one that was named).
+///
+/// # Errors
+/// A foreign page's origin is a refusal, for routes that only our own pages may use.
+pub fn of(request: &Request, shared: &Shared) -> Result<Option<String>, Refusal> {
+    let Some(origin) = request.header("Origin") else {
+        return Ok(None);
+    };
     let host = request.header("Host").unwrap_or_default();
     let named = &shared.settings.allow_origins;
     let ours = is_ours(origin, host, &shared.ports)
         || is_desks(origin, host, shared.desk_port)
         || named.iter().any(|name| name == origin);
-    ours.then(|| origin.to_string())
-}
-
-/// Refuses a request that a foreign page made its visitor's browser send.
-pub fn check(request: &Request, reader_origin: &Option<String>) -> Result<(), Refusal> {
-    match (request.header("Origin"), reader_origin) {
-        (Some(origin), None) => Err(refuse(
+    match ours {
+        true => Ok(Some(origin.to_string())),
+        false => Err(refuse(
             403,
             format!(
                 "pages of {origin} may not do this; start comet with --allow-origin {origin} if they should"
             ),
         )),
-        _ => Ok(()),
     }
 }
 

@@ -3,16 +3,17 @@
 //! Both folders are embedded in the release build. A debug build reads them from disk at each
 //! request, so that an edit shows on reload.
 //!
-//! Chapter: [The map](../../../../docs/README.md).
+//! Chapter: [The map](../../../../../docs/README.md).
 
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde_json::json;
 
-use crate::connection::{Connection, Shared};
+use crate::connection::{Exchange, Shared};
+use crate::door::origin::{is_local, split_port};
+use crate::door::response::{self, Response, make_header};
 use crate::failure::{Failure, refuse};
-use crate::http::{self, Answer, Request, make_header};
 use crate::hub::Hub;
-use crate::origin::{is_local, split_port};
+use crate::request::Request;
 
 #[derive(RustEmbed)]
 #[folder = "www/"]
@@ -26,11 +27,11 @@ struct Sources;
 const FOLDERS: [&str; 4] = ["", "techniques/", "growth/", "desk/"];
 
 /// A page, script, style sheet or picture of `www/`.
-pub fn answer(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), Failure> {
-    conn.rename("site");
+pub fn answer(request: &Request, exchange: &mut Exchange, _: &Hub) -> Result<(), Failure> {
+    exchange.conn.rename("site");
     let name = match request.path.as_str() {
         "/" => "index.html",
-        "/desk.html" | "/desk/desk.html" => return to_the_desk(request, conn),
+        "/desk.html" | "/desk/desk.html" => return to_the_desk(request, exchange),
         path => path.trim_start_matches('/'),
     };
     let Some((file, kind)) = file(name) else {
@@ -39,8 +40,8 @@ pub fn answer(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), F
     };
     let policy = kind
         .starts_with("text/html")
-        .then(|| page_policy(request, &conn.shared));
-    Ok(conn.respond(file_answer(request, &file, &kind, policy))?)
+        .then(|| page_policy(request, exchange.shared()));
+    Ok(exchange.send(file_answer(request, &file, &kind, policy))?)
 }
 
 /// A file of `www/`, and its content type.
@@ -52,8 +53,8 @@ pub fn file(name: &str) -> Option<(EmbeddedFile, String)> {
 }
 
 /// The desk's page is on the desk's own port: it must come when nothing else does.
-fn to_the_desk(request: &Request, conn: &mut Connection) -> Result<(), Failure> {
-    let Some(port) = conn.shared.desk_port else {
+fn to_the_desk(request: &Request, exchange: &mut Exchange) -> Result<(), Failure> {
+    let Some(port) = exchange.shared().desk_port else {
         return Err(refuse(404, "this comet has no desk: start it without --desk off").into());
     };
     let desk = format!("http://localhost:{port}/");
@@ -61,18 +62,18 @@ fn to_the_desk(request: &Request, conn: &mut Connection) -> Result<(), Failure> 
         let message = format!("the desk is at {desk}, for the machine that comet runs on");
         return Err(refuse(404, message).into());
     }
-    let answer = http::answer(302, "text/plain", "").with_header(make_header("Location", &desk));
-    Ok(conn.respond(answer)?)
+    let answer = response::whole(302, "text/plain", "").with_header(make_header("Location", &desk));
+    Ok(exchange.send(answer)?)
 }
 
 /// The source of a module, as the pages show it: `/source/techniques/polling.rs`.
-pub fn source(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), Failure> {
-    conn.rename("source");
+pub fn source(request: &Request, exchange: &mut Exchange, _: &Hub) -> Result<(), Failure> {
+    exchange.conn.rename("source");
     let name = request.path.trim_start_matches("/source/");
     let Some(file) = Sources::get(name) else {
         return Err(refuse(404, "there is no such source: try /source/lib.rs").into());
     };
-    Ok(conn.respond(file_answer(
+    Ok(exchange.send(file_answer(
         request,
         &file,
         "text/plain; charset=utf-8",
@@ -81,17 +82,17 @@ pub fn source(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), F
 }
 
 /// The ports we listen on, so that a page can use the second one.
-pub fn ports(_: &Request, conn: &mut Connection, _: &Hub) -> Result<(), Failure> {
-    conn.rename("site");
-    let ports = json!({ "ports": conn.shared.ports, "desk": conn.shared.desk_port });
-    Ok(conn.respond(http::json(200, ports.to_string()))?)
+pub fn ports(_: &Request, exchange: &mut Exchange, _: &Hub) -> Result<(), Failure> {
+    exchange.conn.rename("site");
+    let ports = json!({ "ports": exchange.shared().ports, "desk": exchange.shared().desk_port });
+    Ok(exchange.send(response::json(200, ports.to_string()))?)
 }
 
 /// How many bytes this very request's head took: what each request costs a browser.
-pub fn weigh(request: &Request, conn: &mut Connection, _: &Hub) -> Result<(), Failure> {
-    conn.rename("site");
+pub fn weigh(request: &Request, exchange: &mut Exchange, _: &Hub) -> Result<(), Failure> {
+    exchange.conn.rename("site");
     let bytes = json!({ "bytes": request.head_bytes });
-    Ok(conn.respond(http::json(200, bytes.to_string()))?)
+    Ok(exchange.send(response::json(200, bytes.to_string()))?)
 }
 
 /// The file; or, if the browser has this very version of it, 304.
@@ -100,11 +101,11 @@ fn file_answer(
     file: &EmbeddedFile,
     content_type: &str,
     policy: Option<String>,
-) -> Answer {
+) -> Response {
     let version = etag(file);
     let answer = match is_known(request, &version) {
-        true => http::answer(304, content_type, ""),
-        false => http::answer(200, content_type, file.data.to_vec()),
+        true => response::whole(304, content_type, ""),
+        false => response::whole(200, content_type, file.data.to_vec()),
     };
     let mut answer = answer
         .with_header(make_header("ETag", &version))

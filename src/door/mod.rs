@@ -1,0 +1,30 @@
+//! The door: all that happens to a connection before a technique answers, and the bytes that it answers with.
+//!
+//! - [`listen`]: opening a listener, and turning a connection away
+//! - [`reader`]: reading a request's bytes, within limits
+//! - [`response`]: printing an answer
+//! - [`handshake`]: the WebSocket handshake, and its close
+//! - [`origin`]: whose pages may do what, and by which names we go
+//! - [`policy_file`]: what Flash asks for instead of a request
+//! - [`room`]: what the machine has room for
+//! - [`settings`], [`metrics`]: what can be set, and what is counted
+//!
+//! Begin with [`reader::read_request`].
+
+pub mod listen;
+
+pub mod reader;
+
+pub mod response;
+
+pub mod handshake;
+
+pub mod origin;
+
+pub mod policy_file;
+
+pub mod room;
+
+pub mod settings;
+
+pub mod metrics;

@@ -1,0 +1,357 @@
+//! Reads one HTTP/1.1 request, within limits (RFC 9112).
+//!
+//! The reading is ours, because a server that holds connections has to know at every moment who may send how much,
+//! and for how long. The head itself is taken apart by `httparse`.
+//!
+//! Chapter: [Bad input](../../../../../docs/bad-input.md).
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tiny_http::{HTTPVersion, Header, Method};
+
+use crate::door::policy_file;
+use crate::failure::{Failure, Refusal, refuse};
+use crate::request::Request;
+
+/// Request line and headers together, in bytes.
+pub const MAX_HEAD: usize = 16 << 10;
+/// How many headers.
+pub const MAX_HEADERS: usize = 100;
+/// The body, in bytes.
+pub const MAX_BODY: usize = 64 << 10;
+
+/// Reads the next request. `inbox` holds what has been read and not yet used; what comes after this request stays in
+/// it. The whole request has to come within `limit` of this call, which is made when its first byte has come. `None`:
+/// the client has sent its last, or asks for Flash's policy file, which stays in the inbox.
+///
+/// # Errors
+/// When the request is bad, too large or too slow, or the connection is gone.
+pub fn read_request(
+    socket: &TcpStream,
+    inbox: &mut Vec<u8>,
+    limit: Duration,
+) -> Result<Option<Request>, Failure> {
+    let deadline = Instant::now() + limit;
+    let Some(head_bytes) = read_head(socket, inbox, deadline)? else {
+        return Ok(None);
+    };
+    let mut request = parse_head(&inbox[..head_bytes])?;
+    let whole = head_bytes + body_length(&request)?;
+    if expects_continue(&request)? && inbox.len() < whole {
+        let mut writer = socket;
+        writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+    while inbox.len() < whole {
+        if !read_more(socket, inbox, deadline)? {
+            return Ok(None);
+        }
+    }
+    request.body = inbox[head_bytes..whole].to_vec();
+    inbox.drain(..whole); // last: a refusal looks up the method in it
+    inbox.shrink_to_fit(); // the request may be held for long, and needs no spare capacity
+    Ok(Some(request))
+}
+
+/// Reads until a whole head is in the inbox; returns its length.
+fn read_head(
+    socket: &TcpStream,
+    inbox: &mut Vec<u8>,
+    deadline: Instant,
+) -> Result<Option<usize>, Failure> {
+    let mut scanned = 0;
+    loop {
+        skip_blank_lines(inbox, &mut scanned);
+        if inbox.starts_with(policy_file::REQUEST) {
+            return Ok(None);
+        }
+        if let Some(end) = find_head_end(inbox, &mut scanned)? {
+            return Ok(Some(end));
+        }
+        if !read_more(socket, inbox, deadline)? {
+            return Ok(None);
+        }
+    }
+}
+
+/// Has a request begun? Blank lines before it are dropped.
+pub fn has_begun(inbox: &mut Vec<u8>) -> bool {
+    skip_blank_lines(inbox, &mut 0);
+    !matches!(inbox.as_slice(), b"" | b"\r")
+}
+
+/// Drops blank lines before the request line (RFC 9112 section 2.2), all at once: one by one, what stands behind
+/// thousands of them would be moved thousands of times.
+fn skip_blank_lines(inbox: &mut Vec<u8>, scanned: &mut usize) {
+    let pairs = inbox.chunks_exact(2);
+    let lines = pairs.take_while(|pair| pair == b"\r\n").count();
+    if lines > 0 {
+        inbox.drain(..2 * lines);
+        *scanned = 0;
+    }
+}
+
+/// Where the head ends, if all of it is here. `scanned` remembers how far earlier calls looked, so
+/// that a head which comes byte by byte is still read only once.
+fn find_head_end(inbox: &[u8], scanned: &mut usize) -> Result<Option<usize>, Refusal> {
+    check_first_byte(inbox)?;
+    for at in *scanned..inbox.len().min(MAX_HEAD) {
+        if inbox[at] == b'\n' {
+            if at == 0 || inbox[at - 1] != b'\r' {
+                return Err(refuse(400, "a line must end with CR LF, not with LF alone"));
+            }
+            if inbox[..=at].ends_with(b"\r\n\r\n") {
+                return Ok(Some(at + 1));
+            }
+        }
+    }
+    *scanned = inbox.len();
+    match inbox.len() {
+        0..MAX_HEAD => Ok(None),
+        _ => Err(head_too_large(inbox)),
+    }
+}
+
+/// No method begins with anything but a letter; `<` may begin a policy-file request, and CR the
+/// empty line before a request. Whatever else comes (a TLS hello, say) never was HTTP.
+fn check_first_byte(inbox: &[u8]) -> Result<(), Refusal> {
+    match inbox.first() {
+        None | Some(b'A'..=b'Z' | b'a'..=b'z' | b'\r') => Ok(()),
+        Some(b'<') if policy_file::REQUEST.starts_with(inbox) => Ok(()),
+        Some(0x16) => Err(refuse(
+            400,
+            "this port speaks plain HTTP, not TLS: use http:// or ws://",
+        )),
+        Some(_) => Err(refuse(
+            400,
+            "this is not an HTTP request: it must begin with a method such as GET",
+        )),
+    }
+}
+
+fn head_too_large(inbox: &[u8]) -> Refusal {
+    match inbox[..MAX_HEAD].contains(&b'\n') {
+        true => refuse(
+            431,
+            format!("the head is longer than {MAX_HEAD} bytes: send fewer or shorter headers"),
+        ),
+        false => refuse(
+            414,
+            format!("the request line is longer than {MAX_HEAD} bytes: shorten the URL"),
+        ),
+    }
+}
+
+/// Waits for more bytes, until `deadline` at the latest. `false`: the client has sent its last.
+fn read_more(socket: &TcpStream, inbox: &mut Vec<u8>, deadline: Instant) -> Result<bool, Failure> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(refuse(408, "the request took too long: send it whole, and faster").into());
+        }
+        if !is_readable(socket, left)? {
+            continue; // look at the clock again
+        }
+        let mut reader = socket;
+        match append(inbox, |buffer| reader.read(buffer)) {
+            Ok(count) => return Ok(count > 0),
+            Err(error) if is_try_again(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until the socket has something, for `left` at most. EINTR is a debugger's stop.
+fn is_readable(socket: &TcpStream, left: Duration) -> io::Result<bool> {
+    let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+    match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], left) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Appends what one `read` brings; returns its length. There is no buffer on the stack: a thread keeps every page of
+/// its stack that was touched once.
+pub fn append(
+    inbox: &mut Vec<u8>,
+    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    const SPACE: usize = 4096;
+    let before = inbox.len();
+    inbox.resize(before + SPACE, 0);
+    let count = read(&mut inbox[before..]);
+    inbox.truncate(before + count.as_ref().map_or(0, |count| *count));
+    count
+}
+
+/// Errors of a read or write that mean "not now".
+pub fn is_try_again(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut
+    )
+}
+
+fn parse_head(head: &[u8]) -> Result<Request, Refusal> {
+    let mut headers = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut headers);
+    match parsed.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(refuse(400, "the head ends in the middle")),
+        Err(error) => return Err(refuse_head(error)),
+    }
+    let (host, target) = split_url(parsed.path.unwrap_or_default());
+    let (path, query) = split_target(target)?;
+    let mut request = Request {
+        method: method(parsed.method.unwrap_or_default()),
+        path,
+        query,
+        version: HTTPVersion(1, parsed.version.unwrap_or_default()),
+        headers: parsed.headers.iter().filter_map(header).collect(),
+        body: Vec::new(),
+        head_bytes: head.len(),
+    };
+    check_host(&request)?;
+    match host {
+        Some("") => return Err(refuse(400, "the target is a URL without a host")),
+        Some(host) => set_host(&mut request, host),
+        None => return Ok(request),
+    }
+    check_host(&request)?;
+    Ok(request)
+}
+
+fn refuse_head(error: httparse::Error) -> Refusal {
+    match error {
+        httparse::Error::TooManyHeaders => {
+            refuse(431, format!("more than {MAX_HEADERS} headers: send fewer"))
+        }
+        httparse::Error::Version => refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here"),
+        httparse::Error::Token => refuse(
+            400,
+            "the request line must be a method, a target and HTTP/1.1, with one space between them",
+        ),
+        httparse::Error::HeaderName => refuse(
+            400,
+            "each header must be a line such as Name: value, with no space before the colon",
+        ),
+        httparse::Error::HeaderValue => refuse(
+            400,
+            "a header's value must not have control characters in it",
+        ),
+        httparse::Error::NewLine => refuse(400, "a line must end with CR LF, not with CR alone"),
+        other => refuse(400, format!("the head is not valid HTTP/1.1: {other}")),
+    }
+}
+
+/// Any token is a method (RFC 9110 section 9.1); those that tiny_http doesn't know, it keeps as text.
+fn method(name: &str) -> Method {
+    Method::from_str(name).unwrap_or(Method::Trace)
+}
+
+/// `Header` holds ASCII only. A byte beyond that (a cookie in UTF-8, say) becomes `?`: no header
+/// whose meaning counts here has one.
+fn header(parsed: &httparse::Header) -> Option<Header> {
+    let ascii: Vec<u8> = parsed
+        .value
+        .iter()
+        .map(|&byte| if byte.is_ascii() { byte } else { b'?' })
+        .collect();
+    Header::from_bytes(parsed.name, ascii).ok()
+}
+
+/// A target may be a whole URL, as proxies send it: its host, and the rest (RFC 9112 section 3.2.2).
+pub fn split_url(target: &str) -> (Option<&str>, &str) {
+    match target.split_at_checked("http://".len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http://") => {
+            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            (Some(&rest[..end]), &rest[end..])
+        }
+        _ => (None, target),
+    }
+}
+
+/// `/path?query` into its parts.
+fn split_target(target: &str) -> Result<(String, Vec<(String, String)>), Refusal> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = if path.is_empty() { "/" } else { path };
+    if !path.starts_with('/') && path != "*" {
+        let advice = "the target must be a path such as /polling?topic=chat";
+        return Err(refuse(400, advice));
+    }
+    let query = form_urlencoded::parse(query.as_bytes()).into_owned();
+    Ok((path.to_string(), query.collect()))
+}
+
+/// The target's host replaces what `Host` says (RFC 9112 section 3.2.2).
+fn set_host(request: &mut Request, host: &str) {
+    request.headers.retain(|header| !header.field.equiv("Host"));
+    request.headers.extend(Header::from_bytes("Host", host));
+}
+
+/// HTTP/1.1 asks for exactly one Host header, and it must be a host (RFC 9112 section 3.2).
+fn check_host(request: &Request) -> Result<(), Refusal> {
+    let hosts: Vec<&str> = request.values("Host").collect();
+    let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    match hosts.as_slice() {
+        [host] if host.bytes().all(host_byte) => Ok(()),
+        [_] => Err(refuse(
+            400,
+            "Host must be a name and a port, such as localhost:8080",
+        )),
+        [] if request.version == HTTPVersion(1, 0) => Ok(()),
+        _ => Err(refuse(400, "send exactly one Host header")),
+    }
+}
+
+/// How long the body is, from Content-Length alone. Two lengths that disagree, or a length beside
+/// Transfer-Encoding, are how requests are smuggled past a proxy (RFC 9112 section 6.3): refused.
+fn body_length(request: &Request) -> Result<usize, Refusal> {
+    let mut lengths: Vec<&str> = request.values("Content-Length").collect();
+    lengths.dedup();
+    match (
+        lengths.as_slice(),
+        request.values("Transfer-Encoding").next(),
+    ) {
+        ([], None) => Ok(0),
+        ([length], None) => parse_length(length),
+        ([], Some(_)) => Err(refuse(
+            411,
+            "send the body with a Content-Length, not in chunks",
+        )),
+        _ => Err(refuse(
+            400,
+            "the body's length is given twice: send one Content-Length and no Transfer-Encoding",
+        )),
+    }
+}
+
+fn parse_length(length: &str) -> Result<usize, Refusal> {
+    if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(refuse(400, "Content-Length must be a plain number"));
+    }
+    match length.parse() {
+        Ok(length) if length <= MAX_BODY => Ok(length),
+        _ => Err(refuse(
+            413,
+            format!("the body may have {MAX_BODY} bytes at the most"),
+        )),
+    }
+}
+
+/// A client that sent `Expect: 100-continue` waits for a word before it sends the body
+/// (RFC 9110 section 10.1.1).
+fn expects_continue(request: &Request) -> Result<bool, Refusal> {
+    match request.header("Expect") {
+        None => Ok(false),
+        Some(_) if request.version == HTTPVersion(1, 0) => Ok(false), // it doesn't know the answer
+        Some(expectation) if expectation.eq_ignore_ascii_case("100-continue") => Ok(true),
+        Some(_) => Err(refuse(417, "the only expectation met here is 100-continue")),
+    }
+}
