@@ -4,20 +4,18 @@
 
 use std::ffi::CString;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsRawFd, RawFd};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{never, select_biased};
-use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt::TcpUserTimeout};
 use tiny_http::{HTTPVersion, Method};
 
 use crate::door::metrics::{Metrics, RouteMetrics, add};
 use crate::door::room::Room;
 use crate::door::settings::Settings;
-use crate::door::{policy_file, reader, response};
+use crate::door::{policy_file, reader, response, socket};
 use crate::doorbell::{Doorbell, Watch};
 use crate::event::News;
 use crate::failure::{Failure, Refusal};
@@ -79,7 +77,7 @@ const MAX_INBOX: usize = reader::MAX_HEAD + reader::MAX_BODY;
 const MOMENT: Duration = Duration::from_millis(50);
 
 impl Connection {
-    /// A connection just accepted and counted.
+    /// A connection just accepted, and counted.
     pub fn new(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>) -> Connection {
         Connection {
             number,
@@ -92,20 +90,9 @@ impl Connection {
         }
     }
 
-    /// Sets what holds for the socket as a whole: no waiting for full packets (`TCP_NODELAY`), a limit on writes
-    /// without progress, and one on bytes that the client doesn't acknowledge (`TCP_USER_TIMEOUT`).
-    ///
-    /// # Errors
-    /// When the client is gone already.
+    /// Sets the socket's limits. See [`socket::set_limits`].
     pub fn set_limits(&self) -> io::Result<()> {
-        let write = self.shared.settings.limits.write;
-        self.socket.set_nodelay(true)?;
-        self.socket.set_read_timeout(Some(MOMENT))?;
-        self.socket.set_write_timeout(Some(write))?;
-        // In milliseconds. The kernel takes 24 days at most.
-        let unacknowledged = write.saturating_mul(3).as_millis().min(i32::MAX as u128);
-        setsockopt(&self.socket, TcpUserTimeout, &(unacknowledged as u32))?;
-        Ok(())
+        socket::set_limits(&self.socket, MOMENT, self.shared.settings.limits.write)
     }
 
     /// Names this thread for what it does now, such as `long-poll-12`. The kernel keeps 15 bytes.
@@ -129,19 +116,18 @@ impl Connection {
         self.shared.closing.load(Ordering::Relaxed)
     }
 
-    // --- requests ---
-
     /// Waits until the next request begins, then reads it. `None`: none will come.
+    #[inline(never)] // or a held thread would keep its locals on the stack
     pub fn next_request(&mut self) -> Result<Option<Request>, Failure> {
         if !self.request_begins()? {
             return Ok(None);
         }
-        let limits = &self.shared.settings.limits;
-        let request = reader::read_request(&self.socket, &mut self.inbox, limits.request)?;
+        let limit = self.shared.settings.limits.request;
+        let request = reader::read_request(&self.socket, &mut self.inbox, limit)?;
         if request.is_none() && self.inbox.starts_with(policy_file::REQUEST) {
             self.rename("policy-file");
             let port = self.socket.local_addr()?.port();
-            self.write_all(&policy_file::policy(port))?;
+            (&*self.socket).write_all(&policy_file::policy(port))?;
         }
         Ok(request)
     }
@@ -150,19 +136,13 @@ impl Connection {
     fn request_begins(&mut self) -> io::Result<bool> {
         while !reader::has_begun(&mut self.inbox) {
             let left = self.idle_until.saturating_duration_since(Instant::now());
-            if left.is_zero() || !(self.read_for_a_moment()? || self.sleep_until_read(left)?) {
+            let has_come = !left.is_zero()
+                && (socket::read(&self.socket, &mut self.inbox)? || self.sleep_until_read(left)?);
+            if !has_come {
                 return Ok(false);
             }
         }
         Ok(true)
-    }
-
-    /// `false`: the moment is over.
-    fn read_for_a_moment(&mut self) -> io::Result<bool> {
-        let mut socket = &*self.socket;
-        not_yet(reader::append(&mut self.inbox, |buffer| {
-            socket.read(buffer)
-        }))
     }
 
     /// Sleeps at the doorbell until something has come. `false`: nothing will.
@@ -171,21 +151,19 @@ impl Connection {
         let mut watch = self.shared.doorbell.watch(&self.socket, left)?;
         match self.sleep(&mut watch, None) {
             None => Ok(true),
-            Some(Wake::Closing) => self.read_now(), // it may have come just before the end
+            // It may have come just before the end.
+            Some(Wake::Closing) => socket::read_now(&self.socket, &mut self.inbox),
             Some(_) => Ok(false),
         }
     }
 
-    // --- sleeping ---
-
-    /// The thread sleeps here, until there is news in the topic or the doorbell rings. `None`: the client has sent
-    /// something.
+    /// The thread sleeps here, until its topic or the doorbell leaves a token. `None`: the client has sent something.
     fn sleep(
         &mut self,
         watch: &mut Watch,
         mut subscription: Option<&mut Subscription>,
     ) -> Option<Wake> {
-        let silence = never();
+        let no_topic = never();
         loop {
             if self.is_closing() {
                 return Some(Wake::Closing);
@@ -193,116 +171,57 @@ impl Connection {
             if watch.is_overdue() {
                 return Some(Wake::Tick);
             }
-            let news = match &subscription {
-                Some(subscription) => &subscription.token,
-                None => &silence,
-            };
+            let topic = subscription.as_ref().map_or(&no_topic, |some| &some.token);
             let is_news = select_biased! {
                 recv(watch.token) -> _ => false,
-                recv(news) -> _ => true,
+                recv(topic) -> _ => true,
             };
-            if let (true, Some(subscription)) = (is_news, subscription.as_mut()) {
-                subscription.gather();
-                let news = subscription.news();
+            if let (true, Some(subscription)) = (is_news, &mut subscription) {
+                let news = subscription.gather();
                 if !news.is_empty() {
                     return Some(Wake::News(news));
                 }
             } else {
                 match self.look_at_socket(watch) {
                     Ok(true) => return None,
-                    Ok(false) => {} // a false alarm, or not the socket
+                    Ok(false) => {} // it was the clock, or a false alarm
                     Err(_) => return Some(Wake::HungUp),
                 }
             }
         }
     }
 
-    /// Keeps what the client has sent for later. `false`: nothing came.
+    /// Keeps what the client has sent for later. `false`: nothing has come.
+    #[inline(never)]
     fn look_at_socket(&mut self, watch: &Watch) -> io::Result<bool> {
-        let came = self.read_now().and_then(|came| {
-            watch.rearm()?;
-            match self.inbox.len() {
-                0..=MAX_INBOX => Ok(came),
-                _ => Err(ErrorKind::OutOfMemory.into()),
-            }
-        });
-        if came.is_err() {
+        let read = socket::read_now(&self.socket, &mut self.inbox);
+        let rearmed = watch.rearm();
+        if read.is_err() || rearmed.is_err() || self.inbox.len() > MAX_INBOX {
             self.keep_alive = false; // the answer is cut short: no other may follow it
+            return Err(ErrorKind::ConnectionAborted.into());
         }
-        came
+        read
     }
 
-    /// Moves what has come into the inbox, without waiting. `false`: nothing had.
-    fn read_now(&mut self) -> io::Result<bool> {
-        let socket = self.socket.as_raw_fd();
-        not_yet(reader::append(&mut self.inbox, |buffer| {
-            receive(socket, buffer)
-        }))
-    }
-
-    fn take_from_inbox(&mut self, buffer: &mut [u8]) -> usize {
-        let count = buffer.len().min(self.inbox.len());
-        buffer[..count].copy_from_slice(&self.inbox[..count]);
-        self.inbox.drain(..count);
-        count
-    }
-
-    // --- the end ---
-
-    /// Refuses a request that could not be read: what comes after it can't be read, either.
+    /// Refuses a request that could not be read. What comes after it can't be read, either.
     pub fn refuse_unread(&mut self, refusal: &Refusal) -> io::Result<()> {
         self.keep_alive = false;
         let head_only = self.inbox.starts_with(b"HEAD ");
-        let more = [refusal.headers.clone(), vec![response::close()]].concat();
+        let more = [refusal.headers.as_slice(), &[response::close()]].concat();
         let bytes = response::to_bytes(response::refusal(refusal), &more, head_only);
-        self.write_all(&bytes)
+        (&*self.socket).write_all(&bytes)
     }
 
-    /// Ends the connection so that what was written still arrives: says that no more will come, and reads what the
-    /// client was still sending, for a second at most. (Closing a socket with unread input resets the connection,
-    /// and a reset may overtake the answer.)
-    pub fn linger(&mut self) {
-        let _ = self.socket.shutdown(Shutdown::Write);
-        let deadline = Instant::now() + Duration::from_secs(1);
-        let mut buffer = vec![0; 4096];
-        while Instant::now() < deadline {
-            match (&*self.socket).read(&mut buffer) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if reader::is_try_again(&error) => {}
-                Err(_) => return,
-            }
-        }
-    }
-}
-
-/// Waits until the socket takes some of it. A client that takes nothing within the write limit is disconnected.
-impl Write for Connection {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            match (&*self.socket).write(bytes) {
-                // A debugger's stop is no error.
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // The write limit is over. (tungstenite would take `WouldBlock` for "later".)
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Err(ErrorKind::TimedOut.into());
-                }
-                written => return written,
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// Ends the connection so that what was written still arrives. See [`socket::linger`].
+    pub fn linger(&self) {
+        socket::linger(&self.socket);
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared
-            .metrics
-            .connections
-            .fetch_sub(1, Ordering::SeqCst);
+        let connections = &self.shared.metrics.connections;
+        connections.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -511,19 +430,21 @@ impl Drop for Exchange<'_> {
 /// Reads what has come, and says `WouldBlock` when nothing has: this is how tungstenite reads.
 impl Read for Exchange<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = match self.conn.inbox.is_empty() {
-            true => receive(self.conn.socket.as_raw_fd(), buffer)?,
-            false => self.conn.take_from_inbox(buffer),
+        let inbox = &mut self.conn.inbox;
+        let count = match inbox.is_empty() {
+            true => socket::receive(&self.conn.socket, buffer)?,
+            false => inbox.as_slice().read(buffer)?,
         };
+        inbox.drain(..count.min(inbox.len()));
         add(&self.metrics.bytes_in, count);
         Ok(count)
     }
 }
 
-/// As the connection's, and counted.
+/// Waits until the socket takes some of it. A client that takes nothing within the write limit is disconnected.
 impl Write for Exchange<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.conn.write(bytes)?;
+        let count = socket::write(&self.conn.socket, bytes)?;
         add(&self.metrics.bytes_out, count);
         add(&self.metrics.writes, 1);
         Ok(count)
@@ -531,20 +452,5 @@ impl Write for Exchange<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Reads from a socket that blocks, but this once without blocking.
-fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
-    Ok(recv(socket, buffer, MsgFlags::MSG_DONTWAIT)?)
-}
-
-/// Did a read bring something? An end of file is an error: the client hung up.
-fn not_yet(read: io::Result<usize>) -> io::Result<bool> {
-    match read {
-        Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-        Ok(_) => Ok(true),
-        Err(error) if reader::is_try_again(&error) => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -11,12 +11,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::error;
 use polling::{Event, Events, Poller};
+
+use crate::failure::lock;
 
 /// A time too far to be told (a patient debugger's) is a year.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -193,8 +195,4 @@ impl Drop for Watch {
 #[inline(never)]
 fn channel() -> (Sender<()>, Receiver<()>) {
     bounded(1)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,10 +3,9 @@
 //! Chapter: [Bad input](../../../../docs/bad-input.md).
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::error;
-
-use crate::hub::{MAX_TOPICS, TooManyTopics};
 
 /// Either the client can be told, or it is gone.
 #[derive(Debug)]
@@ -57,18 +56,16 @@ impl From<io::Error> for Failure {
     }
 }
 
-impl From<TooManyTopics> for Failure {
-    fn from(_: TooManyTopics) -> Failure {
-        let message =
-            format!("all {MAX_TOPICS} topics have listeners: use one of them, or ask again later");
-        refuse(503, message).with("Retry-After", "5").into()
-    }
-}
-
 /// Has every panic logged, with its thread's name. It ends that thread alone.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let name = nix::sys::prctl::get_name().unwrap_or_default();
         error!("thread {} ended: {panic}", name.to_string_lossy());
     }));
+}
+
+/// Locks a mutex. A thread that panics while it holds a lock ends alone: what our locks guard is whole between any two
+/// statements, so the others go on.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::Value;
 
 use crate::event::{Event, News, unix_time};
+use crate::failure::{Refusal, lock, refuse};
 
 /// How many topics there may be.
 pub const MAX_TOPICS: usize = 64;
@@ -45,10 +46,6 @@ pub enum Since {
     Last(usize),
 }
 
-/// Why a topic can't be opened: all [`MAX_TOPICS`] are in use.
-#[derive(Debug)]
-pub struct TooManyTopics;
-
 /// All topics.
 #[derive(Default)]
 pub struct Hub {
@@ -57,19 +54,22 @@ pub struct Hub {
 
 impl Hub {
     /// Subscribes to `topic`. The first look finds everything after `since`.
-    pub fn subscribe(&self, topic: &str, since: Since) -> Result<Subscription, TooManyTopics> {
+    ///
+    /// # Errors
+    /// Like the others here: 503 when all topics are in use.
+    pub fn subscribe(&self, topic: &str, since: Since) -> Result<Subscription, Refusal> {
         Ok(Subscription::new(self.topic(topic)?, since))
     }
 
     /// Returns the first portion of what `topic` has after `since`, for clients that ask and leave.
-    pub fn read(&self, topic: &str, since: Since) -> Result<News, TooManyTopics> {
+    pub fn read(&self, topic: &str, since: Since) -> Result<News, Refusal> {
         let topic = self.topic(topic)?;
         let ring = read(&topic.ring);
         Ok(ring.after(ring.cursor(since)))
     }
 
     /// Publishes `data` to `topic`; returns the new event's id.
-    pub fn publish(&self, topic: &str, data: &Value) -> Result<u64, TooManyTopics> {
+    pub fn publish(&self, topic: &str, data: &Value) -> Result<u64, Refusal> {
         let topic = self.topic(topic)?;
         let id = write(&topic.ring).append(&topic.name, data);
         topic.wake_subscribers();
@@ -84,7 +84,7 @@ impl Hub {
     }
 
     /// Finds the topic of this name, or opens it.
-    fn topic(&self, name: &str) -> Result<Arc<Topic>, TooManyTopics> {
+    fn topic(&self, name: &str) -> Result<Arc<Topic>, Refusal> {
         let mut topics = lock(&self.topics);
         if let Some(topic) = topics.get(name) {
             return Ok(topic.clone());
@@ -100,14 +100,20 @@ impl Hub {
 
 /// Makes room by forgetting the topic that has been silent for longest. A topic in use stays: without a
 /// subscriber or publisher at work, the map's reference to it is the last.
-fn forget_one(topics: &mut HashMap<String, Arc<Topic>>) -> Result<(), TooManyTopics> {
+fn forget_one(topics: &mut HashMap<String, Arc<Topic>>) -> Result<(), Refusal> {
     let idle = topics
         .values()
         .filter(|topic| Arc::strong_count(topic) == 1 && !LASTING.contains(&&*topic.name))
         .min_by_key(|topic| read(&topic.ring).last_append)
         .map(|topic| topic.name.clone());
-    topics.remove(&idle.ok_or(TooManyTopics)?);
+    topics.remove(&idle.ok_or_else(too_many_topics)?);
     Ok(())
+}
+
+fn too_many_topics() -> Refusal {
+    let message =
+        format!("all {MAX_TOPICS} topics have listeners: use one of them, or ask again later");
+    refuse(503, message).with("Retry-After", "5")
 }
 
 /// One topic. The ring's lock is not the subscribers' lock: readers of the ring share it, and a publisher that
@@ -277,14 +283,15 @@ impl Subscription {
         news
     }
 
-    /// In a burst, yields for as long as that brings more events: the publisher gets on with it, and what it
-    /// publishes goes out in one write instead of many.
-    pub fn gather(&self) {
+    /// The same; but in a burst, yields first for as long as that brings more events. The publisher gets on with it,
+    /// and what it publishes goes out in one write instead of many.
+    pub fn gather(&mut self) -> News {
         let mut before = self.cursor;
         while self.looked.elapsed() < BURST && self.newest() > before {
             before = self.newest();
             thread::yield_now();
         }
+        self.news()
     }
 
     fn newest(&self) -> u64 {
@@ -305,12 +312,6 @@ fn token() -> (Sender<()>, Receiver<()>) {
     let (sender, receiver) = bounded(1);
     let _ = sender.try_send(());
     (sender, receiver)
-}
-
-/// Locks a mutex. A thread that panics while it holds a lock ends alone: what the lock guards is whole between
-/// any two statements, so the others go on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(ring: &RwLock<Ring>) -> RwLockReadGuard<'_, Ring> {

@@ -9,7 +9,6 @@ use tiny_http::Method;
 
 use crate::connection::{Connection, Exchange};
 use crate::door::origin;
-use crate::door::response::{self, Response, make_header};
 use crate::failure::{Failure, Refusal, refuse};
 use crate::hub::Hub;
 use crate::pages::{delay, echo, site};
@@ -115,7 +114,7 @@ fn run_technique(
     let shared = exchange.conn.shared.clone();
     origin::check_host(request.header("Host"), &shared.settings.allow_origins)?;
     if request.method == Method::Options {
-        return Ok(exchange.send(preflight(route))?);
+        return Ok(exchange.send(origin::preflight(route.allow))?);
     }
     check_method(route, request)?;
     if route.own_pages_only {
@@ -144,16 +143,4 @@ fn check_method(route: &Route, request: &Request) -> Result<(), Refusal> {
         )
         .with("Allow", route.allow)),
     }
-}
-
-/// What a browser asks before a request that a form could not have sent (the Fetch standard,
-/// "CORS-preflight fetch"). Without an `Access-Control-Allow-Origin` beside it, the answer is no.
-fn preflight(route: &Route) -> Response {
-    response::whole(204, "text/plain", "")
-        .with_header(make_header("Allow", route.allow))
-        .with_header(make_header("Access-Control-Allow-Methods", route.allow))
-        .with_header(make_header(
-            "Access-Control-Allow-Headers",
-            "Content-Type, Last-Event-ID",
-        ))
 }

@@ -217,7 +217,7 @@ fn admit(
 ) -> io::Result<()> {
     let socket = Arc::new(socket);
     let open = shared.metrics.connections.fetch_add(1, Ordering::SeqCst);
-    let conn = Connection::new(number, socket.clone(), shared.clone());
+    let conn = Box::new(Connection::new(number, socket.clone(), shared.clone()));
     if open >= shared.max_connections {
         turn_away(&socket);
         return Ok(());
@@ -233,7 +233,7 @@ fn admit(
 }
 
 /// The whole life of one connection, and of its thread.
-fn connection_thread(mut conn: Connection, routes: &[Route]) {
+fn connection_thread(mut conn: Box<Connection>, routes: &[Route]) {
     if let Err(error) = answer_requests(&mut conn, routes) {
         debug!("connection {} ended: {error}", conn.number);
     }

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use comet::event::Event;
-use comet::http::Request;
+use comet::request::Request;
 use form_urlencoded::Serializer;
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -13,9 +13,9 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use browser::{Page, chromium};
-use comet::hub::Cursor;
+use comet::door::settings::Settings;
+use comet::hub::Since;
 use comet::server::Server;
-use comet::settings::Settings;
 use serde_json::{Map, Value, json};
 use support::{Client, TestServer, settings, wait_until};
 
@@ -422,7 +422,7 @@ fn enter_twice_sends_a_line_once() {
             form.requestSubmit();
         })()");
     page.wait("document.querySelector('#chat-text').value === ''");
-    let said = server.server().shared.hub.read("chat", Cursor::Last(5));
+    let said = server.server().shared.hub.read("chat", Since::Last(5));
     assert_eq!(said.unwrap().events.len(), 1);
 }
 

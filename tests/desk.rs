@@ -27,7 +27,7 @@ fn stats_count_held_connections_and_resources() {
     let (server, desk) = with_desk(Some(100));
     let _held: Vec<Client> = (0..3).map(|_| server.get("/long-polling")).collect();
     let _stream = server.get("/event-source");
-    wait_until("four held", || server.server().shared.meter.held() == 4);
+    wait_until("four held", || server.server().shared.metrics.held() == 4);
     let (head, body) = ask(desk, "/stats");
     assert_eq!(head.status, 200);
     assert_eq!(head.header("Content-Type"), Some("application/json"));

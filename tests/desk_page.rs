@@ -11,8 +11,8 @@ mod support;
 use std::net::SocketAddr;
 
 use browser::{Chromium, Page, chromium};
+use comet::door::settings::Settings;
 use comet::server::Server;
-use comet::settings::Settings;
 use serde_json::json;
 use support::{Client, TestServer, settings, wait_until};
 

@@ -5,7 +5,7 @@ mod support;
 use std::thread;
 use std::time::Duration;
 
-use comet::http::MAX_BODY;
+use comet::door::reader::MAX_BODY;
 use support::{TestServer, frame, get, handshake, post};
 use tungstenite::Message;
 

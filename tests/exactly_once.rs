@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use comet::hub::{Cursor, RING_EVENTS};
+use comet::hub::{RING_EVENTS, Since};
 use fastrand::Rng;
 use serde_json::{Value, json};
 use socket2::SockRef;
@@ -111,7 +111,7 @@ impl Stage {
         let server = server.server();
         Stage {
             addresses: server.addresses.clone(),
-            base: server.shared.hub.read("chat", Cursor::Now).unwrap().next,
+            base: server.shared.hub.read("chat", Since::Now).unwrap().next,
             published: AtomicUsize::new(0),
             cuts: Mutex::default(),
         }

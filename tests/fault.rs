@@ -4,12 +4,12 @@ mod support;
 
 use std::sync::{Mutex, PoisonError};
 
-use comet::connection::Connection;
-use comet::failure::Failure;
-use comet::http::Request;
+use comet::connection::Exchange;
+use comet::failure::{Failure, log_panics};
 use comet::hub::Hub;
+use comet::request::Request;
 use comet::routes::{ROUTES, Route};
-use comet::server::{Server, log_panics};
+use comet::server::Server;
 use log::{LevelFilter, Log, Metadata, Record};
 use support::{TestServer, ids, json, settings, wait_until};
 
@@ -40,10 +40,10 @@ impl Kept {
 }
 
 /// A technique that takes a seat, holds the connection, and panics.
-fn faulty(request: &Request, conn: &mut Connection, hub: &Hub) -> Result<(), Failure> {
-    let _seat = hub.join(request.topic()?, request.cursor()?)?;
-    conn.start("text/plain", &[])?;
-    conn.hold("faulty", conn.shared.settings.limits.heartbeat)?;
+fn faulty(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
+    let _subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    exchange.start("text/plain", &[])?;
+    exchange.hold("faulty", exchange.shared().settings.limits.heartbeat)?;
     panic!("a fault that was forced");
 }
 
@@ -85,7 +85,7 @@ fn a_fault_stays_where_it_is() {
     });
     assert_eq!(server.held("faulty"), 0, "the panic left the count right");
     assert_eq!(server.held("long_polling"), 1);
-    assert_eq!(server.server().shared.hub.seats(), 1);
+    assert_eq!(server.server().shared.hub.subscriptions(), 1);
 
     let id = server.publish("chat", "the others go on");
     assert_eq!(ids(&json(&held.read_chunk())), [id]);

@@ -15,7 +15,7 @@ use support::{TestServer, has};
 
 /// What the server has counted of a technique: requests, and events delivered.
 fn counted(server: &TestServer, technique: &str) -> [u64; 2] {
-    let counts = &server.server().shared.meter.counts;
+    let counts = &server.server().shared.metrics.routes;
     let count = counts.iter().find(|count| count.name == technique);
     let count = count.expect("a route has this name");
     [&count.requests, &count.events].map(|count| count.load(Ordering::SeqCst))

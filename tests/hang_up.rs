@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use comet::http::MAX_HEAD;
+use comet::door::reader::MAX_HEAD;
 use nix::libc;
 use socket2::SockRef;
 use support::{Client, TestServer, get, handshake, skip, wait_until};

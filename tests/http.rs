@@ -4,8 +4,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use comet::http::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
-use comet::hub::Cursor;
+use comet::door::reader::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
+use comet::hub::Since;
 use support::{Client, Head, TestServer, get, ids, json, post, settings, wait_until};
 
 /// Sends a request that must be refused; returns the status and the error. The connection must then close.
@@ -423,7 +423,7 @@ fn an_idle_connection_is_closed_without_an_answer() {
 
 #[test]
 fn the_default_limits_are_10_seconds_for_a_request_and_30_between_two() {
-    let limits = comet::settings::Limits::default();
+    let limits = comet::door::settings::Limits::default();
     assert_eq!(limits.request, Duration::from_secs(10));
     assert_eq!(limits.idle, Duration::from_secs(30));
 }
@@ -481,7 +481,7 @@ fn a_client_that_leaves_in_the_middle_of_a_request_gets_no_answer() {
         assert_eq!(client.read_to_end(), "", "{part:?}");
     }
     let hub = &server.server().shared.hub;
-    assert!(hub.read("chat", Cursor::Last(1)).unwrap().is_empty());
+    assert!(hub.read("chat", Since::Last(1)).unwrap().is_empty());
 }
 
 #[test]
@@ -758,7 +758,7 @@ fn a_foreign_page_may_neither_publish_nor_open_a_websocket() {
         }
     }
     let hub = &server.server().shared.hub;
-    assert!(hub.read("chat", Cursor::Last(1)).unwrap().is_empty());
+    assert!(hub.read("chat", Since::Last(1)).unwrap().is_empty());
 }
 
 #[test]

@@ -1,35 +1,33 @@
-//! The hub's rules: order, backlog, gaps, full channels, and how many topics there are.
+//! The hub's rules: order, backlog, gaps, tokens, and how many topics there are.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use comet::event::News;
-use comet::hub::{
-    Cursor, Hub, MAX_TOPICS, PORTION_BYTES, RING_BYTES, RING_EVENTS, SEAT_EVENTS, Seat,
-};
+use comet::hub::{Hub, MAX_TOPICS, PORTION_BYTES, RING_BYTES, RING_EVENTS, Subscription};
 use serde_json::json;
 
-/// How long it may take until a sleeping thread is woken, before the test has failed.
+/// How long a token may take to come before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn publish(hub: &Hub, topic: &str) -> u64 {
     hub.publish(topic, &json!({})).expect("room for the topic")
 }
 
-fn join(hub: &Hub, topic: &str, cursor: Cursor) -> Seat {
-    hub.join(topic, cursor).expect("room for the topic")
+fn subscribe(hub: &Hub, topic: &str, since: Since) -> Subscription {
+    hub.subscribe(topic, since).expect("room for the topic")
 }
 
 fn ids(news: &News) -> Vec<u64> {
     news.events.iter().map(|event| event.id).collect()
 }
 
-/// Reads until the event with this id has come; the ids in the order told.
-fn read_up_to(seat: &mut Seat, last: u64) -> Vec<u64> {
+/// Reads up to the event with this id; returns the ids in order.
+fn read_up_to(subscription: &mut Subscription, last: u64) -> Vec<u64> {
     let mut told = Vec::new();
     while told.last() != Some(&last) {
-        let news = seat.news();
+        let news = subscription.news();
         assert!(!news.is_empty(), "there is more to come");
         assert_eq!(news.gap, None, "no gap while the ring reaches");
         told.extend(ids(&news));
@@ -49,7 +47,7 @@ fn ids_grow_by_one_and_fit_into_a_javascript_number() {
 fn ids_never_repeat_after_a_restart() {
     let before = Hub::default();
     let last = (0..100).map(|_| publish(&before, "chat")).last().unwrap();
-    // A restart takes longer than publishing did: here the clock is waited for.
+    // A restart takes longer than publishing did: wait for the clock.
     while comet::event::unix_time().as_micros() as u64 <= last {
         thread::yield_now();
     }
@@ -58,24 +56,75 @@ fn ids_never_repeat_after_a_restart() {
 }
 
 #[test]
-fn a_seat_has_what_was_and_what_comes() {
+fn a_subscription_reads_the_backlog_and_then_what_comes() {
     let hub = Hub::default();
-    let was = publish(&hub, "chat");
-    let mut seat = join(&hub, "chat", Cursor::Last(1));
-    let comes = publish(&hub, "chat");
-    assert_eq!(ids(&seat.news()), [was], "the backlog first");
-    assert_eq!(ids(&seat.news()), [comes]);
-    assert!(seat.news().is_empty());
+    let backlog = publish(&hub, "chat");
+    let mut subscription = subscribe(&hub, "chat", Since::Last(1));
+    let between = publish(&hub, "chat");
+    assert_eq!(ids(&subscription.news()), [backlog, between]);
+    let new = publish(&hub, "chat");
+    assert_eq!(ids(&subscription.news()), [new]);
+    assert!(subscription.news().is_empty());
+}
+
+#[test]
+fn each_publish_leaves_a_token_for_every_subscriber() {
+    let hub = Hub::default();
+    // More than one batch of wakes.
+    let subscribers: Vec<_> = (0..200)
+        .map(|_| subscribe(&hub, "chat", Since::Now))
+        .collect();
+    for subscription in &subscribers {
+        let first = subscription.token.try_recv();
+        assert!(first.is_ok(), "the first look is due");
+        assert!(subscription.token.is_empty());
+    }
+    for round in 0..3 {
+        publish(&hub, "chat");
+        publish(&hub, "chat"); // coalesces with the one before
+        for subscription in &subscribers {
+            assert!(subscription.token.try_recv().is_ok(), "round {round}");
+            assert!(subscription.token.is_empty(), "one token, round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_portion_that_is_not_the_last_leaves_a_token_for_the_next() {
+    let hub = Hub::default();
+    let mut subscription = subscribe(&hub, "chat", Since::Now);
+    let last = publish_large(&hub);
+    let mut seen = 0;
+    while seen < last {
+        assert!(
+            subscription.token.try_recv().is_ok(),
+            "seen {seen} of {last}"
+        );
+        seen = subscription.news().next;
+    }
+    assert!(subscription.token.is_empty(), "nothing is left to read");
+}
+
+#[test]
+fn dropping_a_subscription_leaves_the_topic() {
+    let hub = Hub::default();
+    let first = subscribe(&hub, "chat", Since::Now);
+    let second = subscribe(&hub, "chat", Since::Now);
+    assert_eq!(hub.subscriptions(), 2);
+    drop(first);
+    assert_eq!(hub.subscriptions(), 1);
+    drop(second);
+    assert_eq!(hub.subscriptions(), 0);
 }
 
 #[test]
 fn now_means_only_what_comes() {
     let hub = Hub::default();
     publish(&hub, "chat");
-    let mut seat = join(&hub, "chat", Cursor::Now);
-    assert!(seat.news().is_empty());
+    let mut subscription = subscribe(&hub, "chat", Since::Now);
+    assert!(subscription.news().is_empty());
     let comes = publish(&hub, "chat");
-    assert_eq!(ids(&seat.news()), [comes]);
+    assert_eq!(ids(&subscription.news()), [comes]);
 }
 
 #[test]
@@ -85,47 +134,46 @@ fn each_cursor_begins_where_it_says() {
     publish(&hub, "chat");
     let last = publish(&hub, "chat");
     let read = |cursor| ids(&hub.read("chat", cursor).unwrap());
-    assert_eq!(read(Cursor::After(first)), [first + 1, last]);
-    assert_eq!(read(Cursor::After(last)), [0u64; 0]);
-    assert_eq!(read(Cursor::Last(2)), [first + 1, last]);
-    assert_eq!(read(Cursor::Last(99)), [first, first + 1, last]);
-    assert_eq!(read(Cursor::Last(0)), [0u64; 0]);
-    assert_eq!(read(Cursor::Now), [0u64; 0]);
+    assert_eq!(read(Since::After(first)), [first + 1, last]);
+    assert_eq!(read(Since::After(last)), [0u64; 0]);
+    assert_eq!(read(Since::Last(2)), [first + 1, last]);
+    assert_eq!(read(Since::Last(99)), [first, first + 1, last]);
+    assert_eq!(read(Since::Last(0)), [0u64; 0]);
+    assert_eq!(read(Since::Now), [0u64; 0]);
 }
 
 #[test]
 fn a_topic_hears_nothing_of_another() {
     let hub = Hub::default();
-    let mut seat = join(&hub, "one", Cursor::Now);
+    let mut subscription = subscribe(&hub, "one", Since::Now);
     publish(&hub, "two");
-    assert!(seat.news().is_empty());
+    assert!(subscription.news().is_empty());
 }
 
 #[test]
 fn a_full_channel_costs_no_event() {
     let hub = Hub::default();
-    let mut seat = join(&hub, "chat", Cursor::Now);
+    let mut subscription = subscribe(&hub, "chat", Since::Now);
     let expected: Vec<u64> = (0..RING_EVENTS).map(|_| publish(&hub, "chat")).collect();
-    assert!(expected.len() > SEAT_EVENTS);
     assert_eq!(
-        read_up_to(&mut seat, expected[expected.len() - 1]),
+        read_up_to(&mut subscription, expected[expected.len() - 1]),
         expected
     );
-    assert!(seat.news().is_empty());
+    assert!(subscription.news().is_empty());
 }
 
 #[test]
-fn whoever_falls_behind_the_ring_is_told_of_the_gap_and_gets_the_ring() {
+fn a_subscriber_behind_the_ring_gets_the_gap_and_then_the_ring() {
     let hub = Hub::default();
-    let mut seat = join(&hub, "chat", Cursor::Now);
+    let mut subscription = subscribe(&hub, "chat", Since::Now);
     let published: Vec<u64> = (0..RING_EVENTS + 1)
         .map(|_| publish(&hub, "chat"))
         .collect();
     let mut told = Vec::new();
-    let mut gap = seat.news();
+    let mut gap = subscription.news();
     while gap.gap.is_none() {
         told.extend(ids(&gap));
-        gap = seat.news();
+        gap = subscription.news();
     }
     assert_eq!(
         told, [0u64; 0],
@@ -140,13 +188,13 @@ fn whoever_falls_behind_the_ring_is_told_of_the_gap_and_gets_the_ring() {
 fn a_cursor_out_of_reach_is_a_gap_on_either_side() {
     let hub = Hub::default();
     let first = publish(&hub, "chat");
-    let before = hub.read("chat", Cursor::After(first - 1)).unwrap();
+    let before = hub.read("chat", Since::After(first - 1)).unwrap();
     assert_eq!(
         before.gap, None,
         "just before the first event nothing is missing"
     );
     for out_of_reach in [0, first - 2, first + 1, u64::MAX] {
-        let news = hub.read("chat", Cursor::After(out_of_reach)).unwrap();
+        let news = hub.read("chat", Since::After(out_of_reach)).unwrap();
         assert_eq!(news.gap, Some(first - 1), "cursor {out_of_reach}");
         assert_eq!(ids(&news), [first]);
     }
@@ -154,7 +202,7 @@ fn a_cursor_out_of_reach_is_a_gap_on_either_side() {
 
 const LARGE: usize = 64 << 10;
 
-/// More than the ring takes, in events of this size; answers with the id of the last.
+/// Publishes more large events than the ring keeps; returns the last id.
 fn publish_large(hub: &Hub) -> u64 {
     (0..2 * RING_BYTES / LARGE).fold(0, |_, _| publish_large_one(hub))
 }
@@ -171,25 +219,25 @@ fn bytes(news: &News) -> usize {
 fn large_events_push_old_ones_out_of_the_ring() {
     let hub = Hub::default();
     let last = publish_large(&hub);
-    let gap = hub.read("chat", Cursor::After(0)).unwrap().gap.unwrap();
-    let size = bytes(&hub.read("chat", Cursor::Last(1)).unwrap());
+    let gap = hub.read("chat", Since::After(0)).unwrap().gap.unwrap();
+    let size = bytes(&hub.read("chat", Since::Last(1)).unwrap());
     let remembered = (last - gap) as usize * size;
     assert!((RING_BYTES - size..=RING_BYTES).contains(&remembered));
 }
 
 #[test]
-fn the_ring_and_the_channel_are_read_in_portions_and_nothing_is_missing() {
+fn the_ring_is_read_in_portions_and_nothing_is_missing() {
     let hub = Hub::default();
-    let mut listening = join(&hub, "chat", Cursor::Now); // its channel is full soon
+    let mut listening = subscribe(&hub, "chat", Since::Now);
     let last = publish_large(&hub);
-    let mut late = join(&hub, "chat", Cursor::Last(RING_EVENTS));
-    let mut cursor = Cursor::Last(RING_EVENTS);
+    let mut late = subscribe(&hub, "chat", Since::Last(RING_EVENTS));
+    let mut cursor = Since::Last(RING_EVENTS);
     let mut poll = || {
         let news = hub.read("chat", cursor).unwrap();
-        cursor = Cursor::After(news.next);
+        cursor = Since::After(news.next);
         news
     };
-    let first = hub.read("chat", Cursor::After(0)).unwrap().gap.unwrap() + 1;
+    let first = hub.read("chat", Since::After(0)).unwrap().gap.unwrap() + 1;
     let expected: Vec<u64> = (first..=last).collect();
     assert_eq!(read_portions(|| listening.news(), last), expected);
     assert_eq!(read_portions(|| late.news(), last), expected);
@@ -197,13 +245,12 @@ fn the_ring_and_the_channel_are_read_in_portions_and_nothing_is_missing() {
 
     let id = hub.publish("chat", &json!("x".repeat(2 * PORTION_BYTES)));
     assert_eq!(ids(&late.news()), [id.unwrap()], "larger than a portion");
-    let few = SEAT_EVENTS as u64 / 2;
-    (0..few).for_each(|_| _ = publish_large_one(&hub));
-    let waiting = read_portions(|| listening.news(), last + 1 + few);
-    assert_eq!(waiting, Vec::from_iter(last + 1..=last + 1 + few));
+    (0..16).for_each(|_| _ = publish_large_one(&hub));
+    let waiting = read_portions(|| listening.news(), last + 17);
+    assert_eq!(waiting, Vec::from_iter(last + 1..=last + 17));
 }
 
-/// Reads up to the event with this id, and makes sure that each portion is one.
+/// Reads up to the event with this id, and checks the size of each portion.
 fn read_portions(mut read: impl FnMut() -> News, last: u64) -> Vec<u64> {
     let mut told = Vec::new();
     while told.last() != Some(&last) {
@@ -219,12 +266,16 @@ fn read_portions(mut read: impl FnMut() -> News, last: u64) -> Vec<u64> {
 fn four_publishers_and_eight_readers_lose_nothing_and_repeat_nothing() {
     const EACH: usize = 2_000;
     let hub = Arc::new(Hub::default());
-    let before = hub.read("chat", Cursor::Now).unwrap().next;
+    let before = hub.read("chat", Since::Now).unwrap().next;
     let last = before + 4 * EACH as u64;
-    let seats: Vec<Seat> = (0..8).map(|_| join(&hub, "chat", Cursor::Now)).collect();
-    let readers: Vec<_> = seats
+    let subscriptions: Vec<Subscription> = (0..8)
+        .map(|_| subscribe(&hub, "chat", Since::Now))
+        .collect();
+    let readers: Vec<_> = subscriptions
         .into_iter()
-        .map(|mut seat| thread::spawn(move || read_with_gaps(&mut seat, before, last)))
+        .map(|mut subscription| {
+            thread::spawn(move || read_with_gaps(&mut subscription, before, last))
+        })
         .collect();
     let publishers: Vec<_> = (0..4)
         .map(|_| {
@@ -244,12 +295,12 @@ fn four_publishers_and_eight_readers_lose_nothing_and_repeat_nothing() {
         .for_each(|reader| reader.join().unwrap());
 }
 
-/// Every id in order, but for those that a gap names.
-fn read_with_gaps(seat: &mut Seat, before: u64, last: u64) {
+/// Checks that every id comes in order, but for those that a gap names.
+fn read_with_gaps(subscription: &mut Subscription, before: u64, last: u64) {
     let (mut seen, begun) = (before, Instant::now());
     while seen < last {
         assert!(begun.elapsed() < PATIENCE, "{seen} of {last}");
-        let news = seat.news();
+        let news = subscription.news();
         if let Some(gap) = news.gap {
             assert!(gap > seen, "a gap is told only where something is missing");
             seen = gap;
@@ -262,12 +313,13 @@ fn read_with_gaps(seat: &mut Seat, before: u64, last: u64) {
     }
 }
 
+/// The reader sleeps on its token whenever it has read all: with 20,000 events, a token that came too early or not at
+/// all would leave it asleep.
 #[test]
-fn a_sleeping_reader_is_woken_even_when_its_channel_was_full() {
+fn a_reader_that_sleeps_on_its_token_gets_every_event() {
     let hub = Arc::new(Hub::default());
-    let mut seat = join(&hub, "chat", Cursor::Now);
-    seat.news();
-    let before = hub.read("chat", Cursor::Now).unwrap().next;
+    let mut subscription = subscribe(&hub, "chat", Since::Now);
+    let before = hub.read("chat", Since::Now).unwrap().next;
     let last = before + 20_000;
     let publisher = {
         let hub = hub.clone();
@@ -279,29 +331,46 @@ fn a_sleeping_reader_is_woken_even_when_its_channel_was_full() {
     };
     let mut seen = before;
     while seen < last {
-        let news = seat.news();
-        if news.is_empty() {
-            // Asleep until the hub wakes it, as a connection's thread is.
-            let asleep = Instant::now();
-            thread::park_timeout(PATIENCE);
-            assert!(asleep.elapsed() < PATIENCE, "woken: there is more to come");
-        }
-        seen = news.next;
+        let token = subscription.token.recv_timeout(PATIENCE);
+        assert!(token.is_ok(), "no token after {} events", seen - before);
+        seen = subscription.news().next;
     }
     publisher.join().unwrap();
 }
 
+/// While one publisher wakes its subscribers, the topic stays open to all others.
 #[test]
-fn leaving_a_topic_frees_the_seat_and_a_silent_topic_makes_room_for_a_new_one() {
-    let hub = Hub::default();
-    let mut seats: Vec<Seat> = Vec::new();
-    for n in 0..MAX_TOPICS {
-        seats.push(join(&hub, &format!("topic-{n}"), Cursor::Now));
+fn publishers_and_subscribers_come_and_go_together() {
+    let hub = Arc::new(Hub::default());
+    let before = hub.read("chat", Since::Now).unwrap().next;
+    let publishers: Vec<_> = (0..4).map(|_| publish_many(&hub, 500)).collect();
+    for _ in 0..500 {
+        let mut subscription = subscribe(&hub, "chat", Since::After(before));
+        subscription.news();
     }
-    assert!(hub.join("one-too-many", Cursor::Now).is_err());
+    for publisher in publishers {
+        publisher.join().unwrap();
+    }
+    assert_eq!(hub.read("chat", Since::Now).unwrap().next, before + 2_000);
+    assert_eq!(hub.subscriptions(), 0);
+}
+
+fn publish_many(hub: &Arc<Hub>, count: usize) -> thread::JoinHandle<()> {
+    let hub = hub.clone();
+    thread::spawn(move || (0..count).for_each(|_| _ = publish(&hub, "chat")))
+}
+
+#[test]
+fn a_topic_without_subscribers_makes_room_for_a_new_one() {
+    let hub = Hub::default();
+    let mut subscriptions: Vec<Subscription> = Vec::new();
+    for n in 0..MAX_TOPICS {
+        subscriptions.push(subscribe(&hub, &format!("topic-{n}"), Since::Now));
+    }
+    assert!(hub.subscribe("one-too-many", Since::Now).is_err());
     assert!(hub.publish("one-too-many", &json!(1)).is_err());
-    seats.remove(5);
-    let mut new = join(&hub, "one-too-many", Cursor::Now);
+    subscriptions.remove(5);
+    let mut new = subscribe(&hub, "one-too-many", Since::Now);
     let id = publish(&hub, "one-too-many");
     assert_eq!(ids(&new.news()), [id]);
 }
@@ -310,11 +379,11 @@ fn leaving_a_topic_frees_the_seat_and_a_silent_topic_makes_room_for_a_new_one() 
 fn a_topic_that_was_forgotten_tells_its_old_readers_of_the_gap() {
     let hub = Hub::default();
     let old = publish(&hub, "forgotten");
-    let _seats: Vec<Seat> = (1..=MAX_TOPICS)
-        .map(|n| join(&hub, &format!("topic-{n}"), Cursor::Now))
+    let _subscriptions: Vec<Subscription> = (1..=MAX_TOPICS)
+        .map(|n| subscribe(&hub, &format!("topic-{n}"), Since::Now))
         .collect();
-    drop(_seats);
-    let news = hub.read("forgotten", Cursor::After(old)).unwrap();
+    drop(_subscriptions);
+    let news = hub.read("forgotten", Since::After(old)).unwrap();
     assert!(news.gap.is_some_and(|gap| gap > old));
 }
 
@@ -327,9 +396,9 @@ fn the_topic_that_has_been_silent_for_longest_is_forgotten_and_not_the_oldest() 
     }
     let second = publish(&hub, "news");
     publish(&hub, "one-too-many");
-    let news = hub.read("news", Cursor::Last(2)).unwrap();
+    let news = hub.read("news", Since::Last(2)).unwrap();
     assert_eq!(ids(&news), [first, second]);
-    let silent = hub.read("topic-1", Cursor::Last(1)).unwrap();
+    let silent = hub.read("topic-1", Since::Last(1)).unwrap();
     assert!(silent.is_empty(), "a new topic of the old name");
 }
 
@@ -340,5 +409,5 @@ fn chat_and_baseball_are_never_forgotten() {
     for n in 0..2 * MAX_TOPICS {
         publish(&hub, &format!("topic-{n}"));
     }
-    assert_eq!(ids(&hub.read("chat", Cursor::Last(1)).unwrap()), [said]);
+    assert_eq!(ids(&hub.read("chat", Since::Last(1)).unwrap()), [said]);
 }

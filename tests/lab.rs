@@ -299,7 +299,7 @@ fn what_stands_around_one_message_is_what_the_formats_ask_for() {
 /// What the server has counted of a technique: requests, and events delivered.
 fn counted(server: &TestServer, technique: Technique) -> [u64; 2] {
     let name = technique.to_string().replace('-', "_");
-    let counts = &server.server().shared.meter.counts;
+    let counts = &server.server().shared.metrics.routes;
     let count = counts.iter().find(|count| count.name == name);
     let count = count.expect("a route has this name");
     [&count.requests, &count.events].map(|count| count.load(Ordering::SeqCst))

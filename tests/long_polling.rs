@@ -32,7 +32,7 @@ fn the_head_comes_at_once_and_the_body_with_the_first_event() {
 #[test]
 fn the_default_hold_is_25_seconds() {
     assert_eq!(
-        comet::settings::Limits::default().hold,
+        comet::door::settings::Limits::default().hold,
         Duration::from_secs(25)
     );
 }

@@ -4,13 +4,13 @@ mod support;
 
 use std::thread;
 
-use comet::hub::{Cursor, MAX_TOPICS};
+use comet::hub::{MAX_TOPICS, Since};
 use support::{Client, TestServer, get, json, post};
 
 /// The `data` of the last event in chat, as JSON text.
 fn last_data(server: &TestServer) -> String {
     let hub = &server.server().shared.hub;
-    let event = hub.read("chat", Cursor::Last(1)).unwrap().events[0].clone();
+    let event = hub.read("chat", Since::Last(1)).unwrap().events[0].clone();
     let start = format!(
         r#"{{"id":{},"topic":"chat","at":{},"data":"#,
         event.id, event.at
@@ -52,7 +52,7 @@ fn the_answer_is_the_id_that_the_event_got() {
         "X-Content-Type-Options: nosniff",
     ]);
     let hub = &server.server().shared.hub;
-    let id = hub.read("chat", Cursor::Last(1)).unwrap().next;
+    let id = hub.read("chat", Since::Last(1)).unwrap().next;
     assert_eq!(body, format!(r#"{{"id":{id}}}"#));
     assert_eq!(last_data(&server), r#"{"nick":"a","text":"hello"}"#);
 }
@@ -188,7 +188,7 @@ fn a_new_topic_gets_503_while_every_topic_has_subscribers() {
     let names = ["chat".to_string(), "baseball".to_string()]
         .into_iter()
         .chain(others);
-    let seats: Vec<_> = names.map(|name| hub.join(&name, Cursor::Now)).collect();
+    let seats: Vec<_> = names.map(|name| hub.subscribe(&name, Since::Now)).collect();
     let mut client = server.ask(&post("/publish?topic=one-more", "x"));
     let (head, body) = client.read_answer();
     assert_eq!(head.status, 503, "{body}");

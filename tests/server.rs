@@ -5,7 +5,7 @@ mod support;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use comet::meter::Meter;
+use comet::door::metrics::Metrics;
 use procfs::process::Process;
 use support::{Client, TestServer, get, json, post, settings, wait_until};
 use tungstenite::WebSocket;
@@ -78,7 +78,7 @@ fn one_publish_reaches_1500_held_clients_and_all_are_gone_when_they_hang_up() {
     for technique in ["long_polling", "xhr_streaming", "websocket"] {
         server.wait_held(technique, EACH);
     }
-    assert_eq!(server.server().shared.meter.held(), 3 * EACH);
+    assert_eq!(server.server().shared.metrics.held(), 3 * EACH);
     assert_eq!(
         server.connections(),
         3 * EACH,
@@ -103,7 +103,7 @@ fn one_publish_reaches_1500_held_clients_and_all_are_gone_when_they_hang_up() {
     }
     drop((long_polls, streams, sockets));
     wait_until("all threads gone", || server.connections() == 0);
-    assert_eq!(server.server().shared.meter.held(), 0);
+    assert_eq!(server.server().shared.metrics.held(), 0);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn every_held_answer_gets_its_proper_end_when_the_server_ends() {
     let mut stream = server.get("/xhr-streaming");
     let mut multipart = server.get("/multipart-streaming");
     let mut socket = websocket(server.address, "/websocket");
-    wait_until("three held", || server.server().shared.meter.held() == 3);
+    wait_until("three held", || server.server().shared.metrics.held() == 3);
     let ending = std::thread::spawn(move || server.stop());
     assert!(stream.read_to_end().ends_with("\r\n0\r\n\r\n"));
     assert!(
@@ -161,7 +161,7 @@ fn every_held_answer_gets_its_proper_end_when_the_server_ends() {
 
 #[test]
 fn the_heartbeat_keeps_its_pace_when_patience_stretches_the_limits() {
-    let usual = comet::settings::Limits::default();
+    let usual = comet::door::settings::Limits::default();
     let patient = usual.stretched(Duration::from_secs(3600));
     assert_eq!(patient.hold, Duration::from_secs(3600));
     assert_eq!(patient.request, Duration::from_secs(3600));
@@ -196,9 +196,9 @@ fn connections_and_counts_are_true_after_a_thousand_requests() {
         client.send(get("/polling"));
         client.read_answer();
     }
-    let meter: &Meter = &server.server().shared.meter;
-    let polling = meter
-        .counts
+    let metrics: &Metrics = &server.server().shared.metrics;
+    let polling = metrics
+        .routes
         .iter()
         .find(|count| count.name == "polling")
         .unwrap();

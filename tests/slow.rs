@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use comet::hub::{Cursor, PORTION_BYTES, RING_EVENTS, SEAT_EVENTS};
+use comet::hub::{PORTION_BYTES, RING_EVENTS, Since};
 use socket2::{Domain, Socket, Type};
 use support::{Client, StreamReader, TestServer, frame, get, handshake, skip, wait_until};
 
@@ -91,7 +91,7 @@ fn a_slow_reader_harms_nobody() {
     let first = server.publish("chat", "first");
     let stuck = stuck_clients(&server);
     let mut clients = [server.get("/xhr-streaming"), server.open("/websocket")];
-    wait_until("all held", || server.server().shared.meter.held() == 7);
+    wait_until("all held", || server.server().shared.metrics.held() == 7);
 
     let readers = [first, first].map(StreamReader::after);
     let got = [first, first].map(AtomicU64::new);
@@ -119,13 +119,13 @@ fn a_slow_reader_harms_nobody() {
     });
     assert_eq!(readers[0].follower.gaps, 0, "the ring had every event");
 
-    // A seat keeps its channel, its events from the ring, and their text: less than 500 bytes an event.
-    let seats = stuck.len() + clients.len();
-    let bound = (seats + 1) * (RING_EVENTS + SEAT_EVENTS) * 500 * 2;
+    // A subscriber costs no more than the ring's events and their text: less than 500 bytes an event.
+    let subscribers = stuck.len() + clients.len();
+    let bound = (subscribers + 1) * RING_EVENTS * 500 * 2;
     let growth = resident_memory().saturating_sub(memory);
     assert!(growth < bound as u64, "{growth} bytes more, not {bound}");
     assert_eq!(
-        server.server().shared.meter.held(),
+        server.server().shared.metrics.held(),
         7,
         "nobody was disconnected"
     );
@@ -141,7 +141,7 @@ fn a_slow_reader_is_disconnected_after_the_write_limit() {
         server.publish("chat", &text);
         server.connections() == 0
     });
-    assert_eq!(server.server().shared.meter.held(), 0);
+    assert_eq!(server.server().shared.metrics.held(), 0);
     drop(stuck); // open until here
 }
 
@@ -232,7 +232,7 @@ fn publish_large(server: &TestServer, count: usize) -> u64 {
 
 /// How many of the large events published this technique has not sent yet.
 fn late(server: &TestServer, name: &str, published: usize) -> usize {
-    let counts = &server.server().shared.meter.counts;
+    let counts = &server.server().shared.metrics.routes;
     let count = counts.iter().find(|count| count.name == name).unwrap();
     published.saturating_sub(count.bytes_out.load(Ordering::Relaxed) as usize / 3500)
 }
@@ -254,8 +254,8 @@ fn a_reader_that_is_merely_slow_catches_up_from_the_ring() {
         let mut client = narrow_client(&server, request);
         server.wait_held(name, 1);
         let (mut last, mut published) = (first, 0);
-        while late(&server, name, published) < 5 * SEAT_EVENTS {
-            last = publish_large(&server, 10); // until the socket is full and the channel has overflowed
+        while late(&server, name, published) < 160 {
+            last = publish_large(&server, 10); // until the socket is full
             published += 10;
         }
         let mut reader = StreamReader::after(first);
@@ -281,7 +281,7 @@ fn a_reader_slower_than_the_ring_gets_a_gap_each_time() {
             read_a_little(client, reader, 5000);
         }
     }
-    let remembered = server.server().shared.hub.read("chat", Cursor::After(1));
+    let remembered = server.server().shared.hub.read("chat", Since::After(1));
     let before_ring = remembered.unwrap().gap.unwrap();
     for (client, reader) in clients.iter_mut().zip(&mut readers) {
         while reader.follower.last < last {
@@ -318,7 +318,7 @@ fn slow_senders_starve_nobody() {
     let _alone = alone();
     let limit = Duration::from_secs(1);
     let server = TestServer::with_limits(|limits| (limits.request, limits.idle) = (limit, limit));
-    if server.server().shared.capacity.open_files < 3 * SLOW as u64 {
+    if server.server().shared.room.open_files < 3 * SLOW as u64 {
         return skip("slow senders need 3,000 open files (ulimit -n)");
     }
     let begin = |n: usize| {

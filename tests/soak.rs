@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use comet::hub::{Cursor, MAX_TOPICS};
+use comet::hub::{MAX_TOPICS, Since};
 use fastrand::Rng;
 use footprint::{Footprint, share_one_arena};
 use socket2::SockRef;
@@ -73,10 +73,10 @@ fn minutes() -> Option<Duration> {
 /// Waits until nothing of the clients is left. Returns the footprint, and the id of the ball game's last play.
 fn settle(server: &TestServer, before: &Footprint) -> (Footprint, u64) {
     wait_until("no connection left", || server.connections() == 0);
-    assert_eq!(server.server().shared.meter.held(), 0);
-    assert_eq!(server.server().shared.hub.seats(), 0);
+    assert_eq!(server.server().shared.metrics.held(), 0);
+    assert_eq!(server.server().shared.hub.subscriptions(), 0);
     forget_topics(server);
-    let play = server.server().shared.hub.read("baseball", Cursor::Now);
+    let play = server.server().shared.hub.read("baseball", Since::Now);
     (Footprint::wait_for_same(before), play.unwrap().next)
 }
 
@@ -84,7 +84,7 @@ fn settle(server: &TestServer, before: &Footprint) -> (Footprint, u64) {
 /// distort the comparison.
 fn forget_topics(server: &TestServer) {
     let hub = &server.server().shared.hub;
-    let open = |n| hub.join(&format!("new-{n}"), Cursor::Now);
+    let open = |n| hub.subscribe(&format!("new-{n}"), Since::Now);
     let seats: Vec<_> = (0..MAX_TOPICS - 2).map(open).collect();
     assert!(
         seats.iter().all(Result::is_ok),

@@ -344,7 +344,7 @@ fn the_heartbeat_is_repeated() {
 
 #[test]
 fn the_default_heartbeat_is_every_20_seconds() {
-    let limits = comet::settings::Limits::default();
+    let limits = comet::door::settings::Limits::default();
     assert_eq!(limits.heartbeat, Duration::from_secs(20));
 }
 

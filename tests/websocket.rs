@@ -8,8 +8,8 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use comet::http::MAX_BODY;
-use comet::hub::{Cursor, RING_EVENTS};
+use comet::door::reader::MAX_BODY;
+use comet::hub::{RING_EVENTS, Since};
 use serde_json::Value;
 use support::{Client, Follower, PATIENCE, TestServer, frame, frame_head, get, handshake, json};
 use tungstenite::Message;
@@ -34,7 +34,7 @@ fn ping(client: &mut Client) {
 
 fn is_empty(server: &TestServer, topic: &str) -> bool {
     let hub = &server.server().shared.hub;
-    hub.read(topic, Cursor::Last(1)).unwrap().is_empty()
+    hub.read(topic, Since::Last(1)).unwrap().is_empty()
 }
 
 // --- the handshake ---

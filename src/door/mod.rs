@@ -1,6 +1,7 @@
 //! The door: all that happens to a connection before a technique answers, and the bytes that it answers with.
 //!
 //! - [`listen`]: opening a listener, and turning a connection away
+//! - [`socket`]: a connection's socket: its limits, reading, writing, and the end
 //! - [`reader`]: reading a request's bytes, within limits
 //! - [`response`]: printing an answer
 //! - [`handshake`]: the WebSocket handshake, and its close
@@ -12,6 +13,8 @@
 //! Begin with [`reader::read_request`].
 
 pub mod listen;
+
+pub mod socket;
 
 pub mod reader;
 

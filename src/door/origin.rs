@@ -9,6 +9,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::connection::Shared;
+use crate::door::response::{self, Response, make_header};
 use crate::failure::{Refusal, refuse};
 use crate::request::Request;
 
@@ -127,4 +128,16 @@ pub fn split_port(authority: &str) -> (&str, u16) {
         }
         _ => (authority, 80),
     }
+}
+
+/// The answer to a preflight: what a browser asks before a request that a form could not have sent (the Fetch standard,
+/// "CORS-preflight fetch"). Without an `Access-Control-Allow-Origin` beside it, the answer is no.
+pub fn preflight(allow: &str) -> Response {
+    response::whole(204, "text/plain", "")
+        .with_header(make_header("Allow", allow))
+        .with_header(make_header("Access-Control-Allow-Methods", allow))
+        .with_header(make_header(
+            "Access-Control-Allow-Headers",
+            "Content-Type, Last-Event-ID",
+        ))
 }

@@ -5,7 +5,7 @@
 //!
 //! Chapter: [Bad input](../../../../../docs/bad-input.md).
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tiny_http::{HTTPVersion, Header, Method};
 
-use crate::door::policy_file;
+use crate::door::{policy_file, socket};
 use crate::failure::{Failure, Refusal, refuse};
 use crate::request::Request;
 
@@ -157,10 +157,10 @@ fn read_more(socket: &TcpStream, inbox: &mut Vec<u8>, deadline: Instant) -> Resu
         if !is_readable(socket, left)? {
             continue; // look at the clock again
         }
-        let mut reader = socket;
-        match append(inbox, |buffer| reader.read(buffer)) {
-            Ok(count) => return Ok(count > 0),
-            Err(error) if is_try_again(&error) => {}
+        match socket::read_now(socket, inbox) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
             Err(error) => return Err(error.into()),
         }
     }
@@ -174,28 +174,6 @@ fn is_readable(socket: &TcpStream, left: Duration) -> io::Result<bool> {
         Err(Errno::EINTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Appends what one `read` brings; returns its length. There is no buffer on the stack: a thread keeps every page of
-/// its stack that was touched once.
-pub fn append(
-    inbox: &mut Vec<u8>,
-    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
-) -> io::Result<usize> {
-    const SPACE: usize = 4096;
-    let before = inbox.len();
-    inbox.resize(before + SPACE, 0);
-    let count = read(&mut inbox[before..]);
-    inbox.truncate(before + count.as_ref().map_or(0, |count| *count));
-    count
-}
-
-/// Errors of a read or write that mean "not now".
-pub fn is_try_again(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut
-    )
 }
 
 fn parse_head(head: &[u8]) -> Result<Request, Refusal> {

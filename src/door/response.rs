@@ -107,3 +107,15 @@ pub fn switching_protocols(more: &[(&'static str, String)]) -> Vec<u8> {
     );
     head.into_bytes()
 }
+
+/// JSON made fit to stand inside a script: `</script>` and `<!--` can't appear in it, nor the two line separators that
+/// JSON allows in a string and older JavaScript doesn't (HTML standard, "Restrictions for contents of script elements").
+/// And `__proto__` is a name like any other, as it is in JSON: without brackets, a script would make its value the
+/// object's prototype (ECMAScript, section B.3.1). A quote inside a string follows a backslash, so only names match.
+pub fn json_in_script(json: &str) -> String {
+    json.replace(r#"{"__proto__":"#, r#"{["__proto__"]:"#)
+        .replace(r#","__proto__":"#, r#",["__proto__"]:"#)
+        .replace('<', "\\u003c")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}

@@ -9,7 +9,8 @@
 //! Chapter: [Multipart streaming and JSONP polling](../../../../../docs/multipart-and-jsonp.md).
 
 use crate::connection::{Exchange, Wake};
-use crate::event::{News, json_in_script};
+use crate::door::response::json_in_script;
+use crate::event::News;
 use crate::failure::{Failure, Refusal, refuse};
 use crate::hub::Hub;
 use crate::request::Request;

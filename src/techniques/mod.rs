@@ -3,18 +3,11 @@
 //!
 //! Chapter: [The map](../../../../docs/README.md).
 
-pub mod polling;
-
-pub mod long_polling;
-
-pub mod xhr_streaming;
-
-pub mod forever_frame;
-
-pub mod multipart_streaming;
-
-pub mod jsonp_polling;
-
 pub mod event_source;
-
+pub mod forever_frame;
+pub mod jsonp_polling;
+pub mod long_polling;
+pub mod multipart_streaming;
+pub mod polling;
 pub mod websocket;
+pub mod xhr_streaming;

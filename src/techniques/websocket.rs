@@ -18,7 +18,7 @@ use tungstenite::{Error, Message};
 use crate::connection::{Exchange, Wake};
 use crate::door::handshake::{self, Socket, read_message};
 use crate::event::News;
-use crate::failure::Failure;
+use crate::failure::{Failure, Refusal, refuse};
 use crate::hub::{Hub, Subscription};
 use crate::publish;
 use crate::request::Request;
@@ -81,20 +81,23 @@ fn listen(
 fn hear(message: &Message, socket: &mut Socket, topic: &str, hub: &Hub) -> Result<(), Error> {
     let published = match message {
         Message::Text(text) => publish_text(text, topic, hub),
-        Message::Binary(_) => Err("send text: a binary message can't be published".to_string()),
+        Message::Binary(_) => Err(refuse(
+            400,
+            "send text: a binary message can't be published",
+        )),
         _ => Ok(()), // pings are answered, and closing is done, by tungstenite
     };
     match published {
         Ok(()) => Ok(()),
-        Err(why) => socket.send(Message::text(json!({ "error": why }).to_string())),
+        Err(refusal) => {
+            let error = json!({ "error": refusal.message });
+            socket.send(Message::text(error.to_string()))
+        }
     }
 }
 
-fn publish_text(text: &str, topic: &str, hub: &Hub) -> Result<(), String> {
-    let data = publish::check_topic(topic).and_then(|()| publish::data(text.as_bytes()));
-    let data = data.map_err(|refusal| refusal.message)?;
-    let published = hub.publish(topic, &data);
-    published
-        .map(|_| ())
-        .map_err(|_| "there is no room for another topic".to_string())
+fn publish_text(text: &str, topic: &str, hub: &Hub) -> Result<(), Refusal> {
+    publish::check_topic(topic)?;
+    hub.publish(topic, &publish::data(text.as_bytes())?)?;
+    Ok(())
 }

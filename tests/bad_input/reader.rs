@@ -6,11 +6,12 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use comet::event::json_in_script;
+use comet::door::policy_file;
+use comet::door::reader::{self, MAX_BODY, MAX_HEAD, MAX_HEADERS};
+use comet::door::response::json_in_script;
 use comet::failure::Failure;
-use comet::http::{self, Incoming, MAX_BODY, MAX_HEAD, MAX_HEADERS, Request};
-use comet::hub::{Cursor, RING_EVENTS};
-use comet::settings::Limits;
+use comet::hub::{RING_EVENTS, Since};
+use comet::request::{self, Request};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
@@ -86,13 +87,14 @@ fn read_one(socket: &TcpStream, inbox: &mut Vec<u8>) -> Option<Outcome> {
 
 fn read_any(socket: &TcpStream, inbox: &mut Vec<u8>) -> Option<Outcome> {
     while begins(socket, inbox) {
-        let read = http::read_request(socket, inbox, &patient());
+        let read = reader::read_request(socket, inbox, PATIENT);
         assert!(inbox.len() < MAX_BODY + READ, "the inbox has its bounds");
         match read {
-            Ok(Incoming::Request(request)) => return Some(Outcome::Request(request)),
-            Ok(Incoming::PolicyFile) => return Some(Outcome::PolicyFile),
-            Ok(Incoming::EmptyLine) => {}
-            Ok(Incoming::Nothing) => return None,
+            Ok(Some(request)) => return Some(Outcome::Request(request)),
+            Ok(None) if inbox.starts_with(policy_file::REQUEST) => {
+                return Some(Outcome::PolicyFile);
+            }
+            Ok(None) => return None,
             Err(Failure::Refused(refusal)) => {
                 return Some(Outcome::Refused(refusal.status, refusal.message));
             }
@@ -104,7 +106,12 @@ fn read_any(socket: &TcpStream, inbox: &mut Vec<u8>) -> Option<Outcome> {
 
 /// Waits for a request's first byte, as a connection does; `false` at the end.
 fn begins(socket: &TcpStream, inbox: &mut Vec<u8>) -> bool {
-    !inbox.is_empty() || read_packet(socket, inbox)
+    while !reader::has_begun(inbox) {
+        if !read_packet(socket, inbox) {
+            return false;
+        }
+    }
+    true
 }
 
 /// One read, with room for a whole packet: the rest of a longer one would be lost. `false` at the end.
@@ -122,13 +129,8 @@ fn read_packet(mut socket: &TcpStream, inbox: &mut Vec<u8>) -> bool {
     }
 }
 
-/// Limits without time: here only the bytes count.
-fn patient() -> Limits {
-    Limits {
-        request: Duration::from_secs(3600),
-        ..Limits::default()
-    }
-}
+/// A limit that no test reaches: here only the bytes count.
+const PATIENT: Duration = Duration::from_secs(3600);
 
 /// Checks that the bytes are read as the same requests however they are cut.
 pub fn check_cuts(bytes: &[u8], cuts: &[Vec<&[u8]>]) {
@@ -194,10 +196,10 @@ pub fn check_cursor(since: &str) {
     let is_plain = digits.chars().all(|char| char.is_ascii_digit());
     let number = digits.parse::<u64>().ok().filter(|_| is_plain);
     let expected = number.map(|number| match since.starts_with('-') {
-        true => Cursor::Last(number.min(RING_EVENTS as u64) as usize),
-        false => Cursor::After(number),
+        true => Since::Last(number.min(RING_EVENTS as u64) as usize),
+        false => Since::After(number),
     });
-    assert_eq!(http::parse_cursor(since).ok(), expected, "{since:?}");
+    assert_eq!(request::parse_since(since).ok(), expected, "{since:?}");
 }
 
 /// Checks that text inside a script can't end it or break its line, and stays the same text.

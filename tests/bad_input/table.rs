@@ -1,6 +1,6 @@
 //! The table: each input and its answer. The test sends it; the page shows it.
 
-use comet::http::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
+use comet::door::reader::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
 
 /// Rows that belong together.
 pub struct Group {

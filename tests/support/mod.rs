@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use comet::hub::{Cursor, RING_EVENTS};
+use comet::door::settings::{Limits, Settings};
+use comet::hub::{RING_EVENTS, Since};
 use comet::server::Server;
-use comet::settings::{Limits, Settings};
 use serde_json::Value;
 use tungstenite::WebSocket;
 
@@ -118,7 +118,7 @@ impl TestServer {
     pub fn publish_at(&self, topic: &str, text: &str) -> (u64, u64) {
         let id = self.publish(topic, text);
         let hub = &self.server().shared.hub;
-        let news = hub.read(topic, Cursor::After(id - 1)).unwrap();
+        let news = hub.read(topic, Since::After(id - 1)).unwrap();
         (id, news.events[0].at)
     }
 
@@ -161,7 +161,7 @@ impl TestServer {
 
     /// How many connections the technique of this name holds now.
     pub fn held(&self, name: &str) -> usize {
-        let counts = &self.server().shared.meter.counts;
+        let counts = &self.server().shared.metrics.routes;
         let count = counts.iter().find(|count| count.name == name);
         count
             .expect("a route has this name")
@@ -179,7 +179,7 @@ impl TestServer {
     pub fn connections(&self) -> usize {
         self.server()
             .shared
-            .meter
+            .metrics
             .connections
             .load(Ordering::SeqCst)
     }
