@@ -56,7 +56,7 @@ struct CommandLine {
 /// What else there is than to serve.
 #[derive(Subcommand)]
 enum Command {
-    Lab(lab::Options),
+    Lab(lab::options::Options),
 }
 
 /// The desk's address, or no desk.
@@ -137,7 +137,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs an experiment, if its options make sense together.
-fn run_lab(options: &lab::Options) -> io::Result<()> {
+fn run_lab(options: &lab::options::Options) -> io::Result<()> {
     let mut command = CommandLine::command();
     command.build(); // or the subcommand would not know its whole name
     if let (Err(why), Some(lab)) = (options.check(), command.find_subcommand_mut("lab")) {

@@ -7,14 +7,22 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use nix::libc::linger;
+use nix::sys::socket::{setsockopt, sockopt::Linger};
 use polling::{Event, Events, PollMode, Poller};
-use socket2::SockRef;
 
 use super::reader::{Reader, Seen};
-use super::requests::{self, Heads, Question, Technique};
+use super::requests::{self, Heads, Question};
+use super::technique::Technique;
 
 /// How many connections may be waiting for their first answer at a time.
 const OPENING: usize = 64;
+
+/// Closing a socket sends a reset: thousands of sockets in TIME_WAIT would use up the ports.
+const RESET: linger = linger {
+    l_onoff: 1,
+    l_linger: 0,
+};
 
 /// The topic that the lab talks in, unless it needs several.
 pub const TOPIC: &str = "lab";
@@ -376,8 +384,7 @@ impl Clients {
         let socket = TcpStream::connect(self.address).map_err(|error| self.explain(error))?;
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        // Ends with a reset: thousands of sockets in TIME_WAIT would use up the ports.
-        SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
+        setsockopt(&socket, Linger, &RESET)?;
         // SAFETY: the socket is closed together with the poller, or after `lose` has deleted it.
         unsafe {
             self.poller

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::Options;
 use super::clients::{Clients, Listener};
+use super::findings::{Findings, Table};
 use super::machine::Machine;
+use super::options::Options;
 use super::pace;
 use super::plot::{Axis, Line, Plot};
-use super::report::{Findings, Table};
-use super::requests::Technique;
 use super::statistics::Times;
 use super::subject::Subject;
+use super::technique::Technique;
 
 /// How often the polling clients ask.
 const INTERVALS: [Duration; 3] = [

@@ -13,15 +13,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use procfs::process::Process;
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::Options;
 use super::browser::{self, Browser, Usage};
+use super::findings::{Cell, Findings, Table};
+use super::options::Options;
 use super::plot::{Axis, Line, Plot};
-use super::report::{Cell, Findings, Table};
-use super::requests::Technique;
 use super::subject::Subject;
+use super::technique::Technique;
 
 /// How long we wait for a page that must say something.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -150,11 +150,6 @@ pub fn findings(options: &Options, progress: &ProgressBar) -> io::Result<Finding
     findings.tables.push(table(&rows, load));
     findings.plots = plots(&rows);
     Ok(findings)
-}
-
-/// Is this technique measured here?
-pub fn streams_by(technique: Technique) -> bool {
-    VARIANTS.iter().any(|variant| variant.is_by(technique))
 }
 
 fn is_asked_for(options: &Options, variant: &Variant) -> bool {
@@ -297,7 +292,7 @@ struct Run {
     topic: String,
     /// Dropped to end it.
     _browser: Browser,
-    renderer: Process,
+    renderer: Pid,
     /// The first report, and what the renderer used then.
     first: Value,
     before: Usage,
@@ -325,7 +320,7 @@ impl Run {
             server,
             topic,
             _browser: browser,
-            before: browser::usage(&renderer),
+            before: browser::usage(renderer),
             renderer,
             last: first.clone(),
             first,
@@ -362,7 +357,7 @@ impl Run {
             seconds: self.started.elapsed().as_secs_f64(),
             text: self.told("length"),
             heap: self.told("heap"),
-            resident: browser::usage(&self.renderer).resident,
+            resident: browser::usage(self.renderer).resident,
         });
         Ok(())
     }
@@ -388,7 +383,7 @@ impl Run {
             heap_end: self.told("heap"),
             resident_start: self.before.resident,
             resident_peak: resident.unwrap_or(0).max(self.before.resident),
-            cpu: browser::usage(&self.renderer)
+            cpu: browser::usage(self.renderer)
                 .cpu
                 .saturating_sub(self.before.cpu),
             samples: self.samples,

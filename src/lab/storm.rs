@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::Options;
 use super::clients::{Clients, Traffic};
+use super::findings::{Findings, Table};
 use super::machine::Machine;
+use super::options::Options;
 use super::pace;
 use super::plot::{self, Axis, Plot};
-use super::report::{Findings, Table};
-use super::requests::{Heads, Technique};
+use super::requests::Heads;
 use super::statistics::{Times, milliseconds};
 use super::subject::{Subject, Work};
+use super::technique::Technique;
 
 /// From one line to the next.
 const GAP: Duration = Duration::from_millis(200);

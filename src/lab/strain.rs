@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::Options;
 use super::clients::Clients;
-use super::machine::{self, Machine};
+use super::findings::{Findings, Table};
+use super::machine::Machine;
+use super::options::Options;
 use super::plot::{self, Axis, Plot};
-use super::report::{Findings, Table};
-use super::requests::Technique;
+use super::proc;
 use super::statistics::{Times, milliseconds};
 use super::subject::{Subject, Usage, Work};
+use super::technique::Technique;
 
 /// How long one message may take to reach everyone before it is taken for lost.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,7 +91,7 @@ struct Told {
 ///
 /// # Errors
 /// When a server under test does not start.
-pub fn measure(
+pub fn findings(
     options: &Options,
     machine: &Machine,
     progress: &ProgressBar,
@@ -173,12 +174,12 @@ fn idle_time(options: &Options) -> Duration {
 
 fn measure_row(server: Server, connections: usize, options: &Options) -> io::Result<Row> {
     let subject = server.start()?;
-    let (before, kernel_before) = (subject.usage(), machine::kernel_memory());
+    let (before, kernel_before) = (subject.usage(), proc::kernel_memory());
     let mut clients = Clients::new(subject.address)?;
     clients.listen_all(server.technique(), connections)?;
     let (held, kernel) = (
         subject.usage(),
-        machine::kernel_memory().saturating_sub(kernel_before),
+        proc::kernel_memory().saturating_sub(kernel_before),
     );
     // What follows is measured in the order in which it stands here.
     Ok(Row {

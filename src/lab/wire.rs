@@ -12,14 +12,15 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
-use super::Options;
 use super::chromium;
 use super::clients::{Clients, Listener, Traffic};
+use super::findings::{Cell, Findings, Table};
+use super::options::Options;
 use super::pace::{self, Due};
 use super::plot::{Axis, Line, Plot};
-use super::report::{Cell, Findings, Table};
-use super::requests::{Heads, Technique};
+use super::requests::Heads;
 use super::subject::Subject;
+use super::technique::Technique;
 use crate::event::Event;
 
 /// The article's intervals: that of its code, and that of its ball game.
