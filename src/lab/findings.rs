@@ -118,19 +118,17 @@ fn thousands(number: i64) -> String {
 }
 
 impl Table {
-    /// An empty table.
-    pub fn new(title: impl Into<String>, columns: &[&'static str]) -> Table {
+    /// Each row has one cell per column.
+    pub fn new(
+        title: impl Into<String>,
+        columns: &[&'static str],
+        rows: impl IntoIterator<Item = Vec<Cell>>,
+    ) -> Table {
         Table {
             title: title.into(),
             columns: columns.to_vec(),
-            rows: Vec::new(),
+            rows: rows.into_iter().collect(),
         }
-    }
-
-    /// Adds a row with one cell per column.
-    pub fn row(&mut self, cells: Vec<Cell>) {
-        debug_assert_eq!(cells.len(), self.columns.len());
-        self.rows.push(cells);
     }
 
     fn to_json(&self) -> Value {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
-use super::findings::{Cell, Findings, Table};
+use super::findings::{Findings, Table};
 use super::machine::Machine;
 use super::options::Options;
 use super::plot::{self, Axis, Plot};
@@ -247,47 +247,43 @@ fn counted(stats: Option<Value>) -> Option<f64> {
 }
 
 fn rate_table(pairs: &[[Row; 2]]) -> Table {
-    let columns = ["connections", "comet", "plain threads", "comet / plain"];
-    let mut table = Table::new("Requests per second", &columns);
-    for [comet, plain] in pairs {
+    let cells = pairs.iter().map(|[comet, plain]| {
         let (ours, limit) = (comet.per_second(), plain.per_second());
-        table.row(vec![
+        vec![
             comet.connections.into(),
             ours.map(f64::round).into(),
             limit.map(f64::round).into(),
             ours.zip(limit).map(|(ours, limit)| ours / limit).into(),
-        ]);
-    }
-    table
+        ]
+    });
+    let columns = ["connections", "comet", "plain threads", "comet / plain"];
+    Table::new("Requests per second", &columns, cells)
 }
 
 fn cost_table(pairs: &[[Row; 2]]) -> Table {
-    let columns = ["by", "connections", "CPU µs", "context switches"];
-    let mut table = Table::new("The server's work per request", &columns);
-    for row in pairs.iter().flatten() {
-        table.row(vec![
+    let cells = pairs.iter().flatten().map(|row| {
+        vec![
             row.server.into(),
             row.connections.into(),
             row.cpu().into(),
             row.switches().into(),
-        ]);
-    }
-    table
+        ]
+    });
+    let columns = ["by", "connections", "CPU µs", "context switches"];
+    Table::new("The server's work per request", &columns, cells)
 }
 
 fn count_table(pairs: &[[Row; 2]]) -> Table {
-    let columns = ["by", "connections", "answered", "counted by the server"];
-    let mut table = Table::new("All requests, the warm-up included", &columns);
-    for row in pairs.iter().flatten() {
-        let counted: Cell = row.counted.into();
-        table.row(vec![
+    let cells = pairs.iter().flatten().map(|row| {
+        vec![
             row.server.into(),
             row.connections.into(),
             row.answered.into(),
-            counted,
-        ]);
-    }
-    table
+            row.counted.into(),
+        ]
+    });
+    let columns = ["by", "connections", "answered", "counted by the server"];
+    Table::new("All requests, the warm-up included", &columns, cells)
 }
 
 fn plot(pairs: &[[Row; 2]]) -> Plot {
