@@ -79,7 +79,7 @@ fn the_heads_are_those_of_a_real_chromium() {
     if !has("chromium", "apt-get install chromium") {
         return;
     }
-    let program = browser::find().expect("it is there");
+    let program = browser::find().expect("Chromium");
     let server = TestServer::start();
     let proxy = Proxy::to(server.address);
     let port = proxy.address.port();

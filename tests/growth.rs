@@ -28,7 +28,7 @@ fn the_experiment_counts_what_was_published() {
     if !has("chromium", "apt-get install chromium") {
         return;
     }
-    let program = comet::lab::browser::find().expect("it is there");
+    let program = comet::lab::browser::find().expect("Chromium");
     for variant in VARIANTS {
         let server = TestServer::start();
         let row = measure(server.address, &program, variant, Load::QUICK).unwrap();

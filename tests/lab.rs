@@ -126,7 +126,7 @@ fn half_a_message_is_not_an_arrival() {
     let at = bytes
         .windows(last.len())
         .position(|part| part == last.as_bytes());
-    let seen = read(&[&bytes[..at.expect("it is there") + last.len() + 10]]);
+    let seen = read(&[&bytes[..at.expect("the id") + last.len() + 10]]);
     assert_eq!(seen.ids, ids[..2]);
 }
 
@@ -261,7 +261,7 @@ fn check_wire(rows: &[wire::Row]) {
     let bytes = |technique: Technique| {
         let mut busy = rows.iter().filter(|row| row.rate.topic == "wire-50");
         let row = busy.find(|row| row.listener.technique == technique);
-        let traffic = row.expect("it is there").traffic;
+        let traffic = row.expect("a row").traffic;
         traffic.bytes_up + traffic.bytes_down
     };
     assert!(bytes(Technique::Websocket) < bytes(Technique::XhrStreaming));
@@ -274,11 +274,7 @@ fn the_bytes_around_one_message_are_those_of_the_formats() {
     let proxy = Proxy::to(server.address);
     let mut clients = Clients::new(proxy.address).unwrap();
     let ones = wire::measure_one(&mut clients, &ways()).unwrap();
-    let of = |name: &str| {
-        ones.iter()
-            .find(|one| one.name == name)
-            .expect("it is there")
-    };
+    let of = |name: &str| ones.iter().find(|one| one.name == name).expect("a row");
     // RFC 6455 section 5.2: two bytes, and four more for the mask; RFC 9112 section 7.1: "65 CR LF", CR LF, and our LF.
     assert_eq!(of("websocket").around(), 2);
     assert_eq!(of("to send one: websocket").around(), 6);
@@ -321,7 +317,7 @@ fn in_a_storm_every_line_reaches_every_client() {
         let typist = storm::open(&mut clients, technique, LISTENERS).unwrap();
         let calm = storm::type_lines(&mut clients, typist, LINES).unwrap();
         assert_eq!(calm.arrivals, LISTENERS * LINES, "{technique}");
-        assert_eq!(calm.everybody.len(), LINES, "{technique}");
+        assert_eq!(calm.to_all.len(), LINES, "{technique}");
         let again = if technique.asks_again() {
             LISTENERS * LINES
         } else {

@@ -64,11 +64,7 @@ pub fn findings(
     notes.push(format!(
         "{messages} messages at random times; a polling client asks at each interval, with or without new events"
     ));
-    notes.push(
-        "without a network: a real one adds half a round trip to each delay, and a whole one to a message that is \
-         published while a long poll's next request is on its way"
-            .to_string(),
-    );
+    notes.push(NETWORK_NOTE.to_string());
     Ok(Findings {
         name: "delay",
         question: "How long does a message take from publishing until a client has it?",
@@ -77,6 +73,9 @@ pub fn findings(
         notes,
     })
 }
+
+const NETWORK_NOTE: &str = "without a network: a real one adds half a round trip to each delay, and a whole one to a \
+    message that is published while a long poll's next request is on its way";
 
 fn ways(options: &Options) -> Vec<Listener> {
     let polling = INTERVALS.map(Listener::polling);
@@ -111,19 +110,13 @@ pub fn measure(
     progress: &ProgressBar,
 ) -> io::Result<Vec<Row>> {
     let publisher = clients.publisher()?;
-    let mut way_of = HashMap::new();
-    for (number, way) in ways.iter().enumerate() {
-        for _ in 0..size {
-            way_of.insert(clients.add(way.clone())?, number);
-        }
-    }
-    clients.all_open()?;
+    let way_of = connect(clients, ways, size)?;
     let messages = (MESSAGES_A_SECOND * seconds) as usize;
     let dues = pace::random(publisher, messages, seconds);
     pace::publish(clients, Instant::now(), dues, seconds, progress)?;
-    let everything = messages * ways.len() * size;
+    let all = messages * ways.len() * size;
     clients.until(PATIENCE, |clients| {
-        clients.published.len() >= messages && clients.arrivals.len() >= everything
+        clients.published.len() >= messages && clients.arrivals.len() >= all
     })?;
     let delays = delays(clients, &way_of, ways.len());
     let row = |(way, delays): (&Listener, Vec<Duration>)| Row {
@@ -133,6 +126,22 @@ pub fn measure(
         times: Times::of(&delays),
     };
     Ok(ways.iter().zip(delays).map(row).collect())
+}
+
+/// Connects the clients; returns each one's index in `ways`.
+fn connect(
+    clients: &mut Clients,
+    ways: &[Listener],
+    size: usize,
+) -> io::Result<HashMap<usize, usize>> {
+    let mut way_of = HashMap::new();
+    for (number, way) in ways.iter().enumerate() {
+        for _ in 0..size {
+            way_of.insert(clients.add(way.clone())?, number);
+        }
+    }
+    clients.all_open()?;
+    Ok(way_of)
 }
 
 /// The delay of each arrival, by technique.

@@ -33,7 +33,7 @@ pub struct FanOut {
     pub arrivals: usize,
     pub traffic: Traffic,
     /// From publishing a line until all clients had it.
-    pub everybody: Times,
+    pub to_all: Times,
 }
 
 /// The figures of one technique at one size.
@@ -159,7 +159,7 @@ pub fn type_lines(clients: &mut Clients, typist: usize, lines: usize) -> io::Res
         let begun = Instant::now();
         let (arrivals, took) = publish_lines(clients, typist, number, 1)?;
         fan_out.arrivals += arrivals;
-        fan_out.everybody.extend(took.as_ref());
+        fan_out.to_all.extend(took.as_ref());
         clients.until(GAP.saturating_sub(begun.elapsed()), |_| false)?;
         clients.settle()?; // long polls ask again
     }
@@ -172,13 +172,13 @@ pub fn type_flurry(clients: &mut Clients, typist: usize, lines: usize) -> io::Re
     let before = clients.traffic();
     let (arrivals, took) = publish_lines(clients, typist, 0, lines)?;
     clients.settle()?; // long polls ask again
-    let mut everybody = Times::default();
-    everybody.extend(took.as_ref());
+    let mut to_all = Times::default();
+    to_all.extend(took.as_ref());
     Ok(FanOut {
         lines,
         arrivals,
         traffic: clients.traffic() - before,
-        everybody,
+        to_all,
     })
 }
 
@@ -244,8 +244,8 @@ fn calm_cells(row: &Row) -> Vec<Cell> {
         work.switches.into(),
         (work.switches as f64 / row.listeners as f64).into(),
         milliseconds(work.cpu).into(),
-        calm.everybody.median().into(),
-        calm.everybody.at(1.0).into(),
+        calm.to_all.median().into(),
+        calm.to_all.at(1.0).into(),
     ]
 }
 
@@ -281,7 +281,7 @@ fn flurry_cells(row: &Row) -> Vec<Cell> {
         (traffic.bytes_down as f64 / 1000.0).into(),
         row.flurry_work.switches.into(),
         milliseconds(row.flurry_work.cpu).into(),
-        flurry.everybody.median().into(),
+        flurry.to_all.median().into(),
     ]
 }
 
@@ -325,7 +325,7 @@ fn plots(rows: &[Row]) -> Vec<Plot> {
             Some(milliseconds(row.calm_work.per(row.calm.lines).cpu))
         }),
         plot("Time until all have the line", "ms", &|row| {
-            row.calm.everybody.median()
+            row.calm.to_all.median()
         }),
     ]
 }

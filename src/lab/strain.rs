@@ -228,13 +228,13 @@ fn fan_out(subject: &Subject, clients: &mut Clients, rounds: usize) -> io::Resul
     let publisher = clients.publisher()?;
     let before = subject.work();
     for round in 0..rounds {
-        let everyone = clients.listening();
+        let listening = clients.listening();
         let mut delays = publish_to_all(clients, publisher, round, |_| Ok(()))?;
         delays.sort();
-        fan_out.median.extend(rank(&delays, everyone, 50));
-        fan_out.ninety_ninth.extend(rank(&delays, everyone, 99));
-        fan_out.last.extend(rank(&delays, everyone, 100));
-        fan_out.missed += everyone.saturating_sub(delays.len());
+        fan_out.median.extend(rank(&delays, listening, 50));
+        fan_out.ninety_ninth.extend(rank(&delays, listening, 99));
+        fan_out.last.extend(rank(&delays, listening, 100));
+        fan_out.missed += listening.saturating_sub(delays.len());
         clients.until(Duration::from_millis(100), |_| false)?; // long polls ask again
     }
     fan_out.message = (subject.work() - before).per(rounds);
@@ -242,8 +242,8 @@ fn fan_out(subject: &Subject, clients: &mut Clients, rounds: usize) -> io::Resul
 }
 
 /// The delay after which this percentage of the clients had the message; `None` if it was never reached.
-fn rank(delays: &[Duration], everyone: usize, hundredths: usize) -> Option<&Duration> {
-    delays.get((everyone * hundredths).div_ceil(100).checked_sub(1)?)
+fn rank(delays: &[Duration], listening: usize, hundredths: usize) -> Option<&Duration> {
+    delays.get((listening * hundredths).div_ceil(100).checked_sub(1)?)
 }
 
 /// Times a plain request in the middle of each fan-out.
@@ -265,13 +265,13 @@ fn publish_to_all(
     round: usize,
     meanwhile: impl FnOnce(&mut Clients) -> io::Result<()>,
 ) -> io::Result<Vec<Duration>> {
-    let everyone = clients.listening();
+    let listening = clients.listening();
     clients.arrivals.clear();
     clients.published.clear();
     clients.publish(publisher, &format!(r#"{{"round":{round}}}"#))?;
     meanwhile(clients)?;
     clients.until(PATIENCE, |clients| {
-        clients.arrivals.len() >= everyone && !clients.published.is_empty()
+        clients.arrivals.len() >= listening && !clients.published.is_empty()
     })?;
     let Some(published) = clients.published.first().copied() else {
         return Ok(Vec::new());
@@ -492,21 +492,15 @@ fn ceiling_table(
     let asked = Instant::now();
     let desk = subject.stats().map(|_| milliseconds(asked.elapsed()));
     let reached = say_to_all(&mut clients, held)?;
-    Ok(Table::new(
-        "The ceiling: connections are opened until one is refused",
-        &[
-            "held",
-            "refused after ms",
-            "a message reached",
-            "the desk answers after ms",
-        ],
-        [vec![
-            held.into(),
-            refused.into(),
-            reached.into(),
-            desk.into(),
-        ]],
-    ))
+    let columns = [
+        "held",
+        "refused after ms",
+        "a message reached",
+        "the desk answers after ms",
+    ];
+    let cells = vec![held.into(), refused.into(), reached.into(), desk.into()];
+    let title = "The ceiling: connections are opened until one is refused";
+    Ok(Table::new(title, &columns, [cells]))
 }
 
 /// A server whose ceiling is this machine's capacity; for `--quick`, a few hundred connections.
