@@ -448,6 +448,14 @@ fn the_plain_yardstick_finds_heads_wherever_the_bytes_are_split() {
 }
 
 #[test]
+fn an_answer_that_is_not_a_200_ends_the_measurement() {
+    let plain = plain_threads_with(b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\n\r\n");
+    let mut pollers = Pollers::open(plain, 2).unwrap();
+    let polled = pollers.poll_for(Duration::ZERO);
+    assert!(polled.unwrap_err().to_string().contains("answer"));
+}
+
+#[test]
 fn the_median_is_the_one_in_the_middle() {
     assert_eq!(median([3.0, 1.0, 9.0, 2.0, 5.0]), Some(3.0));
     assert_eq!(median([]), None);

@@ -33,7 +33,7 @@ pub struct Pollers {
     request: String,
     /// The server's answer, which doesn't change while nothing is published.
     pub answer: Vec<u8>,
-    /// Room for an answer.
+    /// The latest answer.
     buffer: Vec<u8>,
     /// Requests answered so far.
     pub answered: u64,
@@ -73,7 +73,7 @@ impl Pollers {
             self.poll_each()?;
         }
         for connection in &mut self.connections {
-            connection.read_exact(&mut self.buffer)?;
+            read_answer(connection, &mut self.buffer)?;
         }
         self.answered += self.connections.len() as u64;
         Ok((self.answered - before, start.elapsed()))
@@ -82,7 +82,7 @@ impl Pollers {
     /// One visit to each connection: reads its answer, sends the next request.
     fn poll_each(&mut self) -> io::Result<()> {
         for connection in &mut self.connections {
-            connection.read_exact(&mut self.buffer)?;
+            read_answer(connection, &mut self.buffer)?;
             connection.write_all(self.request.as_bytes())?;
         }
         self.answered += self.connections.len() as u64;
@@ -97,6 +97,17 @@ fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
+/// Reads an answer of the known length. One of another length would shift the start of the next.
+fn read_answer(socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
+    socket.read_exact(buffer)?;
+    match buffer.starts_with(b"HTTP/1.1 200 ") {
+        true => Ok(()),
+        false => Err(io::Error::other(
+            "an answer was not a 200, or not as long as the first",
+        )),
+    }
+}
+
 /// A whole answer, head and body.
 fn first_answer(socket: &mut TcpStream, request: &str) -> io::Result<Vec<u8>> {
     socket.write_all(request.as_bytes())?;
@@ -107,7 +118,8 @@ fn first_answer(socket: &mut TcpStream, request: &str) -> io::Result<Vec<u8>> {
         if socket.read_line(&mut head)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if let Some(value) = head[start..].strip_prefix("Content-Length: ") {
+        let line = head[start..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().map_err(io::Error::other)?;
         }
     }
@@ -186,12 +198,15 @@ pub fn findings(
     })
 }
 
+/// The numbers of connections. Those to both servers are open at once, so both must fit.
 fn sizes(options: &Options, machine: &Machine) -> (Vec<usize>, Vec<String>) {
     let asked = match options.connections.is_empty() {
         true => vec![8, 64, 512],
         false => options.sizes(),
     };
-    machine.fit(asked)
+    let (both, notes) = machine.fit(asked.into_iter().map(|size| size * 2).collect());
+    let sizes = both.into_iter().map(|size| (size / 2).max(1));
+    (sizes.collect(), notes)
 }
 
 fn seconds(options: &Options) -> u32 {
