@@ -21,7 +21,7 @@
 //! 12. [`desk`], [`meter`]: the teacher's desk, and what it counts
 //! 13. [`settings`], [`capacity`], [`failure`]: what can be set, what the machine has room for, how
 //!     a request is refused
-//! 14. `lab`: experiments that measure the article's claims; a feature, and nothing above depends on it
+//! 14. [`lab`]: experiments that measure the article's claims; an optional feature, and nothing above depends on it
 
 pub mod server;
 
