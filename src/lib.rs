@@ -27,7 +27,7 @@
 //! - [`pages`]: the site, and the short requests that its pages make
 //! - [`desk`]: the teacher's desk
 //! - [`baseball`]: the live ball game
-//! - [`lab`]: experiments that measure the article's claims; nothing else depends on it
+//! - [`lab`]: experiments that measure the article's claims; an optional feature, and nothing else depends on it
 
 pub mod server;
 
@@ -57,4 +57,5 @@ pub mod desk;
 
 pub mod baseball;
 
+#[cfg(feature = "lab")]
 pub mod lab;

@@ -5,13 +5,11 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::Parser;
 use comet::door::room;
 use comet::door::settings::{Limits, Settings};
 use comet::event::unix_time;
 use comet::failure;
-use comet::lab;
 use comet::server::Server;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use log::{error, info};
@@ -50,14 +48,16 @@ struct CommandLine {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 
+    #[cfg(feature = "lab")]
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-/// What else there is than to serve.
-#[derive(Subcommand)]
+/// What comet does instead of serving.
+#[cfg(feature = "lab")]
+#[derive(clap::Subcommand)]
 enum Command {
-    Lab(lab::Options),
+    Lab(comet::lab::options::Options),
 }
 
 /// The desk's address, or no desk.
@@ -124,10 +124,14 @@ fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     failure::log_panics();
-    let ended = match &command_line.command {
-        Some(Command::Lab(options)) => run_lab(options),
-        None => run(command_line.settings()),
-    };
+    #[cfg(feature = "lab")]
+    if let Some(Command::Lab(options)) = &command_line.command {
+        return exit_code(run_lab(options));
+    }
+    exit_code(run(command_line.settings()))
+}
+
+fn exit_code(ended: io::Result<()>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -137,14 +141,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs an experiment, if its options make sense together.
-fn run_lab(options: &lab::Options) -> io::Result<()> {
-    let mut command = CommandLine::command();
-    command.build(); // or the subcommand would not know its whole name
+/// Runs an experiment, if its options fit it.
+#[cfg(feature = "lab")]
+fn run_lab(options: &comet::lab::options::Options) -> io::Result<()> {
+    let mut command = <CommandLine as clap::CommandFactory>::command();
+    command.build(); // gives the subcommand its full name, for the message
     if let (Err(why), Some(lab)) = (options.check(), command.find_subcommand_mut("lab")) {
-        lab.error(ErrorKind::ArgumentConflict, why).exit();
+        let conflict = clap::error::ErrorKind::ArgumentConflict;
+        lab.error(conflict, why).exit();
     }
-    lab::run(options)
+    comet::lab::run(options)
 }
 
 /// Runs the server until Ctrl-C.

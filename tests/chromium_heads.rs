@@ -1,5 +1,7 @@
-//! The heads that the lab sends are those of a real Chromium: our own pages in it, behind a proxy that
-//! remembers what they ask.
+//! The lab's request heads against a real Chromium's: it opens our own pages behind a proxy that records
+//! their requests.
+
+#![cfg(feature = "lab")]
 
 #[path = "lab/proxy.rs"]
 mod proxy;
@@ -7,19 +9,20 @@ mod support;
 
 use comet::lab::browser::{self, Browser};
 use comet::lab::chromium::{self, POST};
-use comet::lab::requests::{Heads, Question, Technique};
+use comet::lab::requests::{Heads, Question};
+use comet::lab::technique::Technique;
 use proxy::Proxy;
 use support::{TestServer, has, wait_until};
 
-/// Pages that ask in every way: the race (but for two techniques, which would be its fifth and sixth
-/// connection to one port), a page of one of these two, and one that reads by the other, and publishes.
+/// Pages that cover every technique: the race (without two techniques, which would be its fifth and sixth
+/// connection to one port), one page for each of these two. The last one also publishes.
 const PAGES: [&str; 3] = [
     "",
     "jsonp_polling.html",
     "growth.html?technique=multipart_streaming&topic=heads&report=heads-says",
 ];
 
-/// A request like ours, with all the parameters that it has: the lines of its head.
+/// The head of a recorded request to the same path as ours, with at least our parameters.
 fn request_like(proxy: &Proxy, ours: &str) -> Option<Vec<String>> {
     let start = ours.split_inclusive('?').next().unwrap_or_default();
     let requests = proxy.recorded().into_iter().flat_map(|connection| {
@@ -33,7 +36,7 @@ fn request_like(proxy: &Proxy, ours: &str) -> Option<Vec<String>> {
     like.next()
 }
 
-/// Waits for a request like ours, and compares.
+/// Waits for such a request, and compares it with ours.
 fn compare_with(proxy: &Proxy, ours: &str) {
     let mut real = None;
     let first = ours.lines().next().unwrap_or_default();
@@ -49,7 +52,7 @@ fn names(lines: &[String]) -> Vec<&str> {
     lines.iter().map(|line| &line[..name(line)]).collect()
 }
 
-/// Does this request carry all parameters that the other does?
+/// True if the request has all parameters of the other.
 fn has_parameters_of(line: &str, other: &str) -> bool {
     let parameters = |line: &str| -> Vec<String> {
         let target = line.split(' ').nth(1).unwrap_or_default();
@@ -61,7 +64,7 @@ fn has_parameters_of(line: &str, other: &str) -> bool {
     parameters(other).iter().all(|name| theirs.contains(name))
 }
 
-/// Names and order are the browser's; what it says of itself changes with its version, and is not compared.
+/// Compares names and order, not the values that change with the browser's version.
 fn compare(real: &[String], ours: &str) {
     let (ours, _) = ours.split_once("\r\n\r\n").expect("a whole head");
     let ours: Vec<String> = ours.split("\r\n").map(str::to_string).collect();
@@ -76,7 +79,7 @@ fn the_heads_are_those_of_a_real_chromium() {
     if !has("chromium", "apt-get install chromium") {
         return;
     }
-    let program = browser::find().expect("it is there");
+    let program = browser::find().expect("Chromium");
     let server = TestServer::start();
     let proxy = Proxy::to(server.address);
     let port = proxy.address.port();
@@ -95,7 +98,7 @@ fn the_heads_are_those_of_a_real_chromium() {
 }
 
 #[test]
-fn what_browsers_did_not_send_in_2015_is_told_apart() {
+fn lines_that_browsers_did_not_send_in_2015_are_counted() {
     let lines = [
         "Accept: */*",
         "sec-ch-ua: 1",

@@ -1,5 +1,7 @@
-//! The experiment `growth` in a real Chromium: what the page says of itself is compared with what was
-//! published, and with what the server has counted. And the page, as a reader uses it.
+//! The experiment `growth` in a real Chromium: the page's reports are compared with what was published and
+//! with the server's counts. Then the page as a reader uses it.
+
+#![cfg(feature = "lab")]
 
 #[allow(dead_code)]
 #[path = "support/browser.rs"]
@@ -13,7 +15,7 @@ use comet::lab::growth::{Load, Row, VARIANTS, measure};
 use serde_json::json;
 use support::{TestServer, has};
 
-/// What the server has counted of a technique: requests, and events delivered.
+/// The server's counts of a technique: requests, and events delivered.
 fn counted(server: &TestServer, technique: &str) -> [u64; 2] {
     let counts = &server.server().shared.metrics.routes;
     let count = counts.iter().find(|count| count.name == technique);
@@ -22,11 +24,11 @@ fn counted(server: &TestServer, technique: &str) -> [u64; 2] {
 }
 
 #[test]
-fn the_experiment_tells_what_was_published() {
+fn the_experiment_counts_what_was_published() {
     if !has("chromium", "apt-get install chromium") {
         return;
     }
-    let program = comet::lab::browser::find().expect("it is there");
+    let program = comet::lab::browser::find().expect("Chromium");
     for variant in VARIANTS {
         let server = TestServer::start();
         let row = measure(server.address, &program, variant, Load::QUICK).unwrap();
@@ -44,7 +46,7 @@ fn the_experiment_tells_what_was_published() {
     }
 }
 
-/// A text that is never dropped is as long as all that came; one that is, has reached its limit.
+/// Without a limit the text is as long as all bodies; with one it reaches the limit, and is dropped.
 fn check_answers(row: &Row) {
     let has_text = row.variant.technique == "xhr_streaming";
     match row.variant.limit {
@@ -60,7 +62,7 @@ fn check_answers(row: &Row) {
     }
 }
 
-/// A number that the page shows of each of its four lanes.
+/// A number that the page shows for each of its four lanes.
 fn shown(count: &str) -> String {
     format!(
         "[...document.querySelectorAll('.growth [data-count={count}]')].map((value) => Number(value.dataset.value))"
@@ -79,14 +81,14 @@ fn on_the_page_one_line_climbs_and_the_other_falls_back() {
     ] {
         server.wait_held(technique, lanes);
     }
-    page.wait(&format!("{}.join() === '0,0,0,0'", shown("events"))); // it publishes nothing unasked
+    page.wait(&format!("{}.join() === '0,0,0,0'", shown("events"))); // it publishes nothing until the button is pressed
     assert_eq!(counted(&server, "publish")[0], 0);
 
     page.click("#run");
     page.wait(&format!("{}[1] >= 2", shown("requests")));
     page.click("#run");
     page.wait(&format!("new Set({}).size === 1", shown("events")));
-    // One question may still be on its way when the button is pressed: so both are looked at again.
+    // One request may still be on its way when the button is pressed, so both counts are read again.
     support::wait_until("every lane has all that was published", || {
         let published = counted(&server, "publish")[0];
         page.js(&shown("events")) == json!(vec![published; 4])

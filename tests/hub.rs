@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use comet::event::News;
-use comet::hub::{Hub, MAX_TOPICS, PORTION_BYTES, RING_BYTES, RING_EVENTS, Subscription};
+use comet::hub::{Hub, MAX_TOPICS, PORTION_BYTES, RING_BYTES, RING_EVENTS, Since, Subscription};
 use serde_json::json;
 
 /// How long a token may take to come before the test has failed.

@@ -1,5 +1,7 @@
-//! The lab: its figures against what is counted here, on the sockets and by the server; and the program,
-//! as a reader runs it.
+//! The lab: its figures compared with what the test counts, on the sockets and in the server; and the program
+//! as readers run it.
+
+#![cfg(feature = "lab")]
 
 #[path = "lab/proxy.rs"]
 mod proxy;
@@ -7,22 +9,26 @@ mod support;
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use comet::lab::clients::{Clients, Listener, Traffic};
+use comet::lab::proc;
 use comet::lab::reader::{Reader, Seen};
-use comet::lab::requests::{Heads, Question, Technique};
-use comet::lab::statistics::Times;
-use comet::lab::{delay, storm, wire};
+use comet::lab::requests::{Heads, Question};
+use comet::lab::statistics::{Times, median};
+use comet::lab::technique::Technique;
+use comet::lab::throughput::Pollers;
+use comet::lab::{delay, plain_threads, storm, wire};
 use indicatif::ProgressBar;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use procfs::process::{Process, all_processes};
 use proxy::{Proxy, Recorded};
 use serde_json::Value;
 use support::{TestServer, json, wait_until};
@@ -32,15 +38,15 @@ fn all() -> impl Iterator<Item = Technique> {
     [Technique::Polling].into_iter().chain(Technique::HELD)
 }
 
-// What the clients understand.
+// Parsing.
 
-/// The bytes with which the server really answers, from the head to the end, and the ids in them.
+/// The server's real answer, from the head to the end, and the ids in it.
 fn answer(technique: Technique) -> (Vec<u8>, [u64; 3]) {
     let mut server = TestServer::start();
     let first = server.publish("lab", "the client has seen this");
     let ids = [
         server.publish("lab", "short"),
-        server.publish("lab", &"long".repeat(100)), // a frame's length takes two bytes more
+        server.publish("lab", &"long".repeat(100)), // a frame with two more bytes of length
         server.publish("lab", "</script>홈런"),
     ];
     let question = Question {
@@ -50,29 +56,30 @@ fn answer(technique: Technique) -> (Vec<u8>, [u64; 3]) {
     };
     let mut client = server.ask(&Heads::Short.listen(question, "localhost"));
     let mut bytes = client.read_head().text.into_bytes();
-    wait_until("it has told them", || counted(&server, technique)[1] == 3);
+    wait_until("it has delivered them", || {
+        counted(&server, technique)[1] == 3
+    });
     assert_eq!(server.stop(), 0);
     bytes.extend(client.read_to_end_as_bytes());
     (bytes, ids)
 }
 
 #[test]
-fn a_publisher_that_was_silent_for_long_comes_back() {
+fn an_idle_publisher_reconnects() {
     let server = TestServer::with_limits(|limits| limits.idle = Duration::from_millis(50));
     let mut clients = Clients::new(server.address).unwrap();
     let publisher = clients.publisher().unwrap();
     for published in 1..=3 {
         clients.publish(publisher, "1").unwrap();
         let patience = support::PATIENCE;
-        let is_said = clients.until(patience, |clients| clients.published.len() == published);
-        assert!(is_said.unwrap());
-        let is_gone = clients.until(patience, |_| server.connections() == 0);
-        assert!(is_gone.unwrap(), "the server has closed it");
-        clients.until(Duration::from_millis(50), |_| false).unwrap(); // and the client has heard of it
+        let is_published = clients.until(patience, |clients| clients.published.len() == published);
+        assert!(is_published.unwrap());
+        wait_until("the server has closed it", || server.connections() == 0);
+        clients.until(Duration::from_millis(50), |_| false).unwrap(); // and the client has noticed
     }
 }
 
-/// What a reader sees who gets the bytes in these pieces.
+/// What a reader sees when the bytes come in these pieces.
 fn read(pieces: &[&[u8]]) -> Seen {
     let mut reader = Reader::default();
     let mut all = Seen::default();
@@ -119,7 +126,7 @@ fn half_a_message_is_not_an_arrival() {
     let at = bytes
         .windows(last.len())
         .position(|part| part == last.as_bytes());
-    let seen = read(&[&bytes[..at.expect("it is there") + last.len() + 10]]);
+    let seen = read(&[&bytes[..at.expect("the id") + last.len() + 10]]);
     assert_eq!(seen.ids, ids[..2]);
 }
 
@@ -141,10 +148,9 @@ fn times_are_sorted_and_ranked() {
     assert_eq!(Times::default().median(), None);
 }
 
-// What the experiments count.
+// The experiments' figures.
 
-/// What the clients of one technique and topic sent and received, as the proxy has it: requests, bytes up, bytes down,
-/// events.
+/// What the proxy has recorded for each technique and topic: the traffic and the number of events.
 fn recorded(proxy: &Proxy) -> HashMap<(String, String), (Traffic, usize)> {
     let mut sums = HashMap::new();
     for Recorded { up, down } in proxy.recorded() {
@@ -160,7 +166,7 @@ fn recorded(proxy: &Proxy) -> HashMap<(String, String), (Traffic, usize)> {
     sums
 }
 
-/// The path and the topic of a connection's first request.
+/// The path and topic of a connection's first request.
 fn asked(up: &[u8]) -> (String, String) {
     let text = String::from_utf8_lossy(up);
     let target = text.split(' ').nth(1).unwrap_or_default();
@@ -177,9 +183,9 @@ fn count(bytes: &[u8], wanted: &str) -> usize {
         .count()
 }
 
-/// Waits until the proxy has passed on all that the clients have sent and received.
+/// Waits until the proxy has recorded everything that the clients have sent and received.
 fn wait_for_proxy(proxy: &Proxy, clients: &Clients) {
-    wait_until("the proxy has seen it all", || {
+    wait_until("the proxy has recorded it all", || {
         let sums = recorded(proxy).into_iter();
         let listening = sums.filter(|((path, _), _)| path != "/publish");
         let all = listening.fold(Traffic::default(), |all, (_, (traffic, _))| all + traffic);
@@ -203,15 +209,15 @@ fn wire_counts_what_a_proxy_counts() {
     let rows = wire::measure(&mut clients, &ways(), 3.0, &ProgressBar::hidden()).unwrap();
     wait_for_proxy(&proxy, &clients);
     let recorded = recorded(&proxy);
-    let mut told: HashMap<(String, String), Traffic> = HashMap::new();
+    let mut counts: HashMap<(String, String), Traffic> = HashMap::new();
     for row in &rows {
         assert_eq!(row.missing, 0, "{row:?}");
         let key = (row.listener.technique.path(), row.rate.topic.to_string());
-        let sum = told.entry(key).or_default();
+        let sum = counts.entry(key).or_default();
         *sum = *sum + row.opening + row.warm_up + row.traffic;
     }
-    assert_eq!(told.len(), 5 * 8, "a rate has eight techniques");
-    for (key, traffic) in told {
+    assert_eq!(counts.len(), 5 * 8, "eight techniques at each rate");
+    for (key, traffic) in counts {
         assert_eq!(traffic, recorded[&key].0, "{key:?}");
     }
     // Messages: 5 seconds to warm up and 3 more.
@@ -236,26 +242,26 @@ fn wire_counts_what_a_proxy_counts() {
     check_wire(&rows);
 }
 
-/// What the article says, and what follows from how the techniques work.
+/// What the article says, and what follows from the techniques.
 fn check_wire(rows: &[wire::Row]) {
     for row in rows {
         let Traffic { requests, .. } = row.traffic;
         match row.listener.technique {
-            Technique::Polling => assert!(requests > 0, "it asks even in silence: {row:?}"),
+            Technique::Polling => assert!(requests > 0, "polls even in silence: {row:?}"),
             Technique::LongPolling | Technique::JsonpPolling => {
                 assert!(
                     requests <= row.delivered as u64 + 1,
-                    "it asks after news: {row:?}"
+                    "asks again after each event: {row:?}"
                 );
                 assert_eq!(requests > 0, row.delivered > 0, "{row:?}");
             }
-            _ => assert_eq!(requests, 0, "one request is enough: {row:?}"),
+            _ => assert_eq!(requests, 0, "needs one request: {row:?}"),
         }
     }
     let bytes = |technique: Technique| {
         let mut busy = rows.iter().filter(|row| row.rate.topic == "wire-50");
         let row = busy.find(|row| row.listener.technique == technique);
-        let traffic = row.expect("it is there").traffic;
+        let traffic = row.expect("a row").traffic;
         traffic.bytes_up + traffic.bytes_down
     };
     assert!(bytes(Technique::Websocket) < bytes(Technique::XhrStreaming));
@@ -263,40 +269,36 @@ fn check_wire(rows: &[wire::Row]) {
 }
 
 #[test]
-fn what_stands_around_one_message_is_what_the_formats_ask_for() {
+fn the_bytes_around_one_message_are_those_of_the_formats() {
     let server = TestServer::start();
     let proxy = Proxy::to(server.address);
     let mut clients = Clients::new(proxy.address).unwrap();
     let ones = wire::measure_one(&mut clients, &ways()).unwrap();
-    let of = |name: &str| {
-        ones.iter()
-            .find(|one| one.name == name)
-            .expect("it is there")
-    };
+    let of = |name: &str| ones.iter().find(|one| one.name == name).expect("a row");
     // RFC 6455 section 5.2: two bytes, and four more for the mask; RFC 9112 section 7.1: "65 CR LF", CR LF, and our LF.
     assert_eq!(of("websocket").around(), 2);
-    assert_eq!(of("to say one: websocket").around(), 6);
+    assert_eq!(of("to send one: websocket").around(), 6);
     assert_eq!(of("xhr-streaming").around(), 4 + 2 + 1);
     for technique in all() {
         let one = of(&technique.to_string());
         let requests = u64::from(technique.asks_again());
         assert_eq!(one.traffic.requests, requests, "{one:?}");
     }
-    // The event as the WebSocket had it.
+    // The event as the WebSocket received it.
     let sockets = proxy.recorded().into_iter();
     let socket = sockets.map(|socket| String::from_utf8_lossy(&socket.down).into_owned());
-    let told = socket
+    let received = socket
         .filter(|text| text.contains(" 101 "))
         .find_map(|text| {
             let json = &text[text.find("{\"id\":")?..];
             Some(json[..=json.find("}}")? + 1].to_string())
         });
-    let event = told.expect("it got the event");
+    let event = received.expect("it got the event");
     assert_eq!(json(&event)["topic"], "wire-one");
     assert_eq!(of("websocket").message_bytes, event.len() as u64);
 }
 
-/// What the server has counted of a technique: requests, and events delivered.
+/// The server's counts of a technique: requests, and events delivered.
 fn counted(server: &TestServer, technique: Technique) -> [u64; 2] {
     let name = technique.to_string().replace('-', "_");
     let counts = &server.server().shared.metrics.routes;
@@ -306,7 +308,7 @@ fn counted(server: &TestServer, technique: Technique) -> [u64; 2] {
 }
 
 #[test]
-fn in_a_storm_every_line_reaches_everybody() {
+fn in_a_storm_every_line_reaches_every_client() {
     const LISTENERS: usize = 30;
     const LINES: usize = 4;
     for technique in Technique::HELD {
@@ -315,7 +317,7 @@ fn in_a_storm_every_line_reaches_everybody() {
         let typist = storm::open(&mut clients, technique, LISTENERS).unwrap();
         let calm = storm::type_lines(&mut clients, typist, LINES).unwrap();
         assert_eq!(calm.arrivals, LISTENERS * LINES, "{technique}");
-        assert_eq!(calm.everybody.len(), LINES, "{technique}");
+        assert_eq!(calm.to_all.len(), LINES, "{technique}");
         let again = if technique.asks_again() {
             LISTENERS * LINES
         } else {
@@ -349,7 +351,7 @@ fn polling_is_late_by_its_interval_and_the_others_are_not() {
     assert!(median(often) < median(seldom));
     assert!(
         median(seldom) > 2000.0 / 4.0,
-        "half the interval, if chance is fair"
+        "half the interval on average"
     );
     for row in held {
         assert!(median(row) < median(seldom), "{row:?}");
@@ -385,6 +387,80 @@ fn a_publishers_answers_belong_to_its_messages_in_order() {
     }
 }
 
+/// Polls on `connections` connections; returns the requests answered, all of them and those timed.
+fn poll(server: SocketAddr, connections: usize) -> [u64; 2] {
+    let mut pollers = Pollers::open(server, connections).unwrap();
+    let (timed, _) = pollers.poll_for(Duration::from_millis(200)).unwrap();
+    assert_eq!(timed % connections as u64, 0, "each has as many answers");
+    [pollers.answered, timed]
+}
+
+#[test]
+fn throughput_counts_what_the_server_counts() {
+    let server = TestServer::start();
+    for connections in [1, 8, 64] {
+        let earlier = counted(&server, Technique::Polling)[0];
+        let [answered, timed] = poll(server.address, connections);
+        assert!(timed > connections as u64, "more than one each");
+        assert_eq!(answered, timed + 1, "and the first one, for the length");
+        let all = counted(&server, Technique::Polling)[0];
+        assert_eq!(all - earlier, answered, "{connections} connections");
+    }
+    wait_until("they disconnect", || server.connections() == 0);
+}
+
+/// A yardstick that answers with these bytes. It ends with the test's process.
+fn plain_threads_with(answer: &[u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, answer) = (listener.local_addr().unwrap(), answer.to_vec());
+    thread::spawn(|| plain_threads::serve(listener, answer));
+    address
+}
+
+#[test]
+fn the_plain_yardstick_gives_comets_answer() {
+    let server = TestServer::start();
+    let comet = Pollers::open(server.address, 1).unwrap();
+    let plain = plain_threads_with(&comet.answer);
+    let pollers = Pollers::open(plain, 8).unwrap();
+    assert_eq!(pollers.answer, comet.answer);
+    assert!(comet.answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    assert!(comet.answer.ends_with(b"\"gap\":false}"));
+    let [answered, timed] = poll(plain, 8);
+    assert_eq!(answered, timed + 1);
+}
+
+#[test]
+fn the_plain_yardstick_finds_heads_wherever_the_bytes_are_split() {
+    let plain = plain_threads_with(b"yes.");
+    let request = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+    for at in 1..request.len() {
+        let mut socket = TcpStream::connect(plain).unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket.write_all(&request[..at]).unwrap();
+        socket.write_all(&request[at..]).unwrap();
+        socket.write_all(&request.repeat(2)).unwrap();
+        socket.shutdown(Shutdown::Write).unwrap();
+        let mut answers = String::new();
+        socket.read_to_string(&mut answers).unwrap();
+        assert_eq!(answers, "yes.yes.yes.");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_a_200_ends_the_measurement() {
+    let plain = plain_threads_with(b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\n\r\n");
+    let mut pollers = Pollers::open(plain, 2).unwrap();
+    let polled = pollers.poll_for(Duration::ZERO);
+    assert!(polled.unwrap_err().to_string().contains("answer"));
+}
+
+#[test]
+fn the_median_is_the_one_in_the_middle() {
+    assert_eq!(median([3.0, 1.0, 9.0, 2.0, 5.0]), Some(3.0));
+    assert_eq!(median([]), None);
+}
+
 // The program.
 
 fn lab(arguments: &[&str]) -> Command {
@@ -397,7 +473,7 @@ fn lab(arguments: &[&str]) -> Command {
     command
 }
 
-/// An empty folder of this test's own.
+/// An empty folder for one test.
 fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("lab-{name}"));
     let _ = fs::remove_dir_all(&folder);
@@ -408,7 +484,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-/// The rows of one of an experiment's tables, by the beginning of its title.
+/// The rows of the table whose title starts with this.
 fn rows(findings: &Value, title: &str) -> Vec<Value> {
     let tables = findings["tables"].as_array().expect("tables");
     let starts = |table: &&Value| {
@@ -440,10 +516,10 @@ fn all_of_it_runs_and_makes_one_report() {
     assert!(status.success(), "{stderr}");
     assert!(
         !stderr.contains('['),
-        "no bar where nobody sees it: {stderr}"
+        "no progress bar without a terminal: {stderr}"
     );
     let report = fs::read_to_string(out.join("report.html")).expect("a report");
-    for name in ["wire", "delay", "storm", "strain", "growth"] {
+    for name in ["wire", "delay", "storm", "strain", "throughput", "growth"] {
         let findings =
             json(&fs::read_to_string(out.join(format!("{name}.json"))).expect("figures"));
         assert_eq!(findings["experiment"], name);
@@ -460,7 +536,7 @@ fn all_of_it_runs_and_makes_one_report() {
     for outside in ["src=\"", "href=\"http", "@import", "url("] {
         assert!(
             !report.contains(outside),
-            "the report needs nothing else: {outside}"
+            "the report loads nothing: {outside}"
         );
     }
     let plots = fs::read_to_string(out.join("storm.svg")).expect("plots");
@@ -503,11 +579,12 @@ fn check(name: &str, findings: &Value) {
             }
         }
         "strain" => check_strain(findings),
+        "throughput" => check_throughput(findings),
         _ => {}
     }
 }
 
-/// A connection is a thread and a descriptor, and every message of the burst arrives.
+/// Each connection has a thread, and every message of the burst arrives.
 fn check_strain(findings: &Value) {
     for row in rows(findings, "A burst") {
         assert_eq!(row["arrived"], row["of"], "{row}");
@@ -519,7 +596,7 @@ fn check_strain(findings: &Value) {
     let more = |row: &Value| number(row, "threads") - number(row, "connections");
     let mut fixed: Vec<f64> = threads.map(more).collect();
     fixed.sort_by(f64::total_cmp);
-    // The desk's own five come a little later than the server, and make the first look at it see fewer.
+    // The desk's own five threads start a little later, so the first reading has fewer.
     assert!(
         fixed.len() == 2 * 3 && fixed[5] - fixed[0] <= 5.0,
         "{held:#?}"
@@ -533,7 +610,31 @@ fn check_strain(findings: &Value) {
     );
 }
 
-/// What it says when it does not begin.
+/// Both servers answer at both sizes; comet has counted every answer, and the yardstick counts nothing.
+fn check_throughput(findings: &Value) {
+    for row in rows(findings, "All requests") {
+        match row["by"].as_str() {
+            Some("comet") => assert_eq!(row["counted by the server"], row["answered"], "{row}"),
+            _ => assert_eq!(row["counted by the server"], Value::Null, "{row}"),
+        }
+        assert!(
+            number(&row, "answered") > number(&row, "connections"),
+            "{row}"
+        );
+    }
+    let rates = rows(findings, "Requests per second");
+    assert_eq!(rates.len(), 2);
+    for row in rates {
+        let ratio = number(&row, "comet") / number(&row, "plain threads");
+        let rounding = 0.01 + ratio * 0.01;
+        assert!(
+            (number(&row, "comet / plain") - ratio).abs() < rounding,
+            "{row}"
+        );
+    }
+}
+
+/// The message of a command line that is refused.
 fn refused(arguments: &[&str]) -> String {
     let Output {
         status,
@@ -546,10 +647,11 @@ fn refused(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_in_words() {
+fn options_that_do_not_fit_are_refused_with_the_reason() {
     assert!(refused(&[]).contains("--quick"), "its help");
     assert!(
-        refused(&["wires"]).contains("possible values: wire, delay, storm, strain, growth, all")
+        refused(&["wires"])
+            .contains("possible values: wire, delay, storm, strain, throughput, growth, all")
     );
     for (arguments, words) in [
         (
@@ -570,6 +672,15 @@ fn what_makes_no_sense_is_refused_in_words() {
             "it is about xhr-streaming, forever-frame and event-source",
         ),
         (&["one-thread", "--quick"], "it takes no options"),
+        (&["plain-threads", "--seconds", "1"], "it takes no options"),
+        (
+            &["plain-threads", "--connections", "1"],
+            "leave --connections out",
+        ),
+        (
+            &["throughput", "--techniques", "long-polling"],
+            "it is about polling",
+        ),
         (
             &["delay", "--techniques", "telepathy"],
             "possible values: polling, long-polling",
@@ -577,14 +688,14 @@ fn what_makes_no_sense_is_refused_in_words() {
         (&["storm", "--connections", "0"], "0 is not in 1.."),
         (&["storm", "--seconds", "0"], "0 is not in 1.."),
     ] {
-        let told = refused(arguments);
-        assert!(told.contains(words), "{arguments:?}: {told}");
-        assert!(told.contains("try '--help'"), "{told}");
+        let message = refused(arguments);
+        assert!(message.contains(words), "{arguments:?}: {message}");
+        assert!(message.contains("try '--help'"), "{message}");
     }
 }
 
 #[test]
-fn only_what_was_asked_for_is_measured() {
+fn the_options_choose_what_is_measured() {
     let out = folder("some");
     let arguments = [
         "storm",
@@ -613,7 +724,7 @@ fn only_what_was_asked_for_is_measured() {
 }
 
 #[test]
-fn a_limit_that_cuts_it_short_is_named() {
+fn a_limit_that_lowers_the_size_is_named() {
     let out = folder("short");
     let mut command = lab(&[
         "storm",
@@ -643,12 +754,12 @@ fn a_limit_that_cuts_it_short_is_named() {
         stderr,
     } = command.output().expect("it starts");
     assert!(status.success(), "{}", text(&stderr));
-    let told = text(&stdout);
+    let output = text(&stdout);
     assert!(
-        told.contains("cut short at 136 connections instead of 5000"),
-        "{told}"
+        output.contains("limited to 136 connections instead of 5000"),
+        "{output}"
     );
-    assert!(told.contains("open files (ulimit -n)"), "{told}");
+    assert!(output.contains("open files (ulimit -n)"), "{output}");
     let findings = json(&fs::read_to_string(out.join("storm.json")).expect("figures"));
     let sizes = rows(&findings, "What one line costs")
         .iter()
@@ -657,18 +768,8 @@ fn a_limit_that_cuts_it_short_is_named() {
     assert_eq!(sizes, [10.0, 136.0]);
 }
 
-/// The processes that this one has started, and still runs.
-fn children(parent: u32) -> Vec<Process> {
-    let all = all_processes().expect("/proc").flatten();
-    let mine = |process: &Process| {
-        let stat = process.stat();
-        stat.is_ok_and(|stat| stat.ppid == parent as i32 && stat.state != 'Z')
-    };
-    all.filter(mine).collect()
-}
-
 #[test]
-fn however_it_ends_no_server_of_its_is_left() {
+fn its_servers_end_with_it_however_it_ends() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
         let out = folder("interrupted");
         let mut command = lab(&["storm", "--quick", "--seconds", "60", "--connections", "10"]);
@@ -677,7 +778,7 @@ fn however_it_ends_no_server_of_its_is_left() {
             .arg(&out)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        // As a terminal would start it: what a script starts in the background has Ctrl-C ignored.
+        // As if started from a terminal: a script's background jobs ignore Ctrl-C.
         // SAFETY: between fork and exec this makes one system call, and touches no memory.
         unsafe {
             command.pre_exec(|| {
@@ -687,18 +788,21 @@ fn however_it_ends_no_server_of_its_is_left() {
             })
         };
         let mut lab = command.spawn().expect("it starts");
-        wait_until("it has started a server", || !children(lab.id()).is_empty());
-        let servers = children(lab.id());
-        kill(Pid::from_raw(lab.id() as i32), signal).expect("it is running");
+        let process = Pid::from_raw(lab.id() as i32);
+        wait_until("it has started a server", || {
+            !proc::children(process).is_empty()
+        });
+        let servers = proc::children(process);
+        kill(process, signal).expect("it is running");
         lab.wait().expect("it ends");
-        let gone = |server: &Process| !server.is_alive();
+        let gone = |server: &Pid| !proc::is_running(*server);
         wait_until("its server is gone", || servers.iter().all(gone));
-        let mut told = String::new();
+        let mut output = String::new();
         lab.stdout
             .take()
             .expect("piped")
-            .read_to_string(&mut told)
+            .read_to_string(&mut output)
             .expect("UTF-8");
-        assert_eq!(told, "", "it was not done");
+        assert_eq!(output, "", "it had not finished");
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Chapter: [Why threads strain](../../../../../docs/strain.md).
 
-use procfs::process::Process;
-use procfs::sys::{kernel, vm};
-use rlimit::Resource;
+use std::fs;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Descriptors kept for what is not a connection: listeners, the desk, the doorbell, files. (Of a
 /// small limit, half.)
@@ -16,7 +16,7 @@ const MAPS_PER_THREAD: u64 = 4;
 /// Mappings kept for the program itself.
 const SPARE_MAPS: u64 = 1024;
 
-/// How many connections, so threads, fit, and what ends the party.
+/// How many connections, and so threads, fit, and which limit comes first.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     pub connections: usize,
@@ -31,7 +31,7 @@ pub struct Room {
 pub fn measure() -> Room {
     let open_files = raise_open_files();
     let threads = thread_limit();
-    let maps = vm::max_map_count().unwrap_or(65_530);
+    let maps = number("/proc/sys/vm/max_map_count").unwrap_or(65_530);
     let rooms = [
         (
             "open files (ulimit -n)",
@@ -59,16 +59,18 @@ pub fn measure() -> Room {
 }
 
 fn raise_open_files() -> u64 {
-    // A hard limit of "unlimited" is cut to what the kernel allows anyone.
-    rlimit::increase_nofile_limit(1 << 20)
-        .or_else(|_| Resource::NOFILE.get_soft())
-        .unwrap_or(1024)
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    let most = hard.min(1 << 20); // "unlimited" is more than can be had
+    match setrlimit(Resource::RLIMIT_NOFILE, most, hard) {
+        Ok(()) => most,
+        Err(_) => soft,
+    }
 }
 
 /// The smallest of the limits on threads that apply to us. (A thread takes a process id, too.)
 fn thread_limit() -> u64 {
-    let all = u64::from(kernel::threads_max().unwrap_or(u32::MAX));
-    let ids = kernel::pid_max().map_or(u64::MAX, |max| max.max(0) as u64);
+    let all = number("/proc/sys/kernel/threads-max").unwrap_or(u64::MAX);
+    let ids = number("/proc/sys/kernel/pid_max").unwrap_or(u64::MAX);
     all.min(ids).min(user_limit()).min(cgroup_limit())
 }
 
@@ -76,20 +78,21 @@ fn thread_limit() -> u64 {
 fn user_limit() -> u64 {
     match nix::unistd::geteuid().is_root() {
         true => u64::MAX,
-        false => Resource::NPROC.get_soft().unwrap_or(u64::MAX),
+        false => getrlimit(Resource::RLIMIT_NPROC).map_or(u64::MAX, |(soft, _)| soft),
     }
 }
 
 /// `pids.max` of our own control group (a container's limit, or a service's).
 fn cgroup_limit() -> u64 {
-    let groups = Process::myself().and_then(|me| me.cgroups());
-    let ours = groups
-        .ok()
-        .and_then(|groups| groups.into_iter().find(|group| group.hierarchy == 0));
-    ours.map(|group| format!("/sys/fs/cgroup{}/pids.max", group.pathname))
-        .and_then(|path| std::fs::read_to_string(path).ok())
-        .and_then(|max| max.trim().parse().ok())
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let ours = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    ours.and_then(|group| number(&format!("/sys/fs/cgroup{group}/pids.max")))
         .unwrap_or(u64::MAX)
+}
+
+/// The number in a file of the kernel's.
+fn number(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// Asks for a larger futex table. Since Linux 6.16 a process has its own, sized by its processors:

@@ -1,5 +1,5 @@
-//! A real Chromium in a process of its own, seen from outside: the page in it reports over comet, and
-//! `/proc` tells what its renderer, the process that runs the page's scripts, uses.
+//! Runs a real Chromium in a process of its own. The page reports over comet; the memory and CPU time of the
+//! renderer, the process that runs the page's scripts, come from `/proc`.
 
 use std::fs;
 use std::io;
@@ -9,9 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use procfs::process::{Process, all_processes};
+use nix::unistd::Pid;
 
-/// The names that it goes by.
+use super::proc;
+
+/// Its possible names.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 const FLAGS: [&str; 16] = [
@@ -26,19 +28,18 @@ const FLAGS: [&str; 16] = [
     "--disable-dev-shm-usage",
     "--disable-extensions",
     "--disable-sync",
-    // Nobody looks at the page, but its timers shall run as if somebody did.
+    // The page is not visible, but its timers must run as if it were.
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
-    // No renderer but the page's.
+    // No renderers besides the page's.
     "--disable-features=SpareRendererForSitePerProcess,PreloadTopChromeWebUI,WebUIOmniboxPopup,WebUIOmniboxAimPopup",
-    // What scripts use is told to the byte, and a page can have it cleared away before it asks.
+    // Exact heap sizes, and `gc()` for the page to call before it reads them.
     "--enable-precise-memory-info",
     "--js-flags=--expose-gc",
 ];
 
-/// Runs the browser for as long as somebody holds the other end of its standard input: however the lab
-/// ends, the browser ends, and nothing of it stays on disk. (Its helpers follow it, and may write a last
-/// time.)
+/// Runs the browser until standard input closes. However the lab ends, the browser ends too, and its
+/// profile is removed. (Chromium's helpers end a little later, and may still write: hence the sleep.)
 const KEEPER: &str = r#"
 "$@" >/dev/null 2>&1 </dev/null &
 read -r _
@@ -48,21 +49,21 @@ sleep 0.3
 rm -rf "$PROFILE"
 "#;
 
-/// A running browser with one page. Dropping it ends it, and removes what it kept on disk.
+/// A running browser with one page. Dropping it ends the browser and removes its profile.
 pub struct Browser {
     keeper: Child,
 }
 
-/// What a process uses.
+/// A process's memory and CPU time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Resident memory, in bytes.
     pub resident: u64,
-    /// Processor time until now.
+    /// CPU time so far.
     pub cpu: Duration,
 }
 
-/// Where Chromium is, if it is on this machine.
+/// The path of Chromium, if it is installed.
 pub fn find() -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&paths).collect();
@@ -73,7 +74,7 @@ pub fn find() -> Option<PathBuf> {
 }
 
 impl Browser {
-    /// Starts `program` with a page, in a profile of its own.
+    /// Starts `program` with this page and an empty profile.
     pub fn open(program: &PathBuf, url: &str) -> io::Result<Browser> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -90,17 +91,17 @@ impl Browser {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .process_group(0) // Ctrl-C is for the lab; the keeper sees to the browser then
+            .process_group(0) // Ctrl-C ends the lab; the keeper then ends the browser
             .spawn()?;
         Ok(Browser { keeper })
     }
 
-    /// The process that runs the page: of the browser's renderers the one that was started last, if there
-    /// are several. (The browser draws parts of itself with others.)
-    pub fn renderer(&self) -> Option<Process> {
-        let family = descendants(self.keeper.id() as i32);
+    /// The process that runs the page: the renderer that started last. (The browser draws parts of itself
+    /// with others.)
+    pub fn renderer(&self) -> Option<Pid> {
+        let family = proc::descendants(Pid::from_raw(self.keeper.id() as i32));
         let renderers = family.into_iter().filter(is_renderer);
-        renderers.max_by_key(|process| process.stat().map_or(0, |stat| stat.starttime))
+        renderers.max_by_key(|process| proc::started(*process))
     }
 }
 
@@ -111,40 +112,14 @@ impl Drop for Browser {
     }
 }
 
-/// What `process` uses; nothing, if it is gone.
-pub fn usage(process: &Process) -> Usage {
-    let pages = process.statm().map_or(0, |statm| statm.resident);
-    let ticks = process.stat().map_or(0, |stat| stat.utime + stat.stime);
+/// The memory and CPU time that a process uses; zero if it has ended.
+pub fn usage(process: Pid) -> Usage {
     Usage {
-        resident: pages * procfs::page_size(),
-        cpu: Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64),
+        resident: proc::resident(process),
+        cpu: proc::cpu(process),
     }
 }
 
-fn is_renderer(process: &Process) -> bool {
-    let arguments = process.cmdline().unwrap_or_default();
-    // A process that renames itself, as Chromium's do, has all its arguments in one.
-    arguments
-        .iter()
-        .any(|argument| argument.contains("--type=renderer"))
-}
-
-/// All processes that `ancestor` has begotten, children's children included.
-fn descendants(ancestor: i32) -> Vec<Process> {
-    let all = all_processes().into_iter().flatten().flatten();
-    let all = all.filter_map(|process| Some((process.stat().ok()?.ppid, process)));
-    let mut others: Vec<(i32, Process)> = all.collect();
-    let mut family = vec![ancestor];
-    let mut found = Vec::new();
-    loop {
-        let (children, rest): (Vec<_>, Vec<_>) = others
-            .into_iter()
-            .partition(|(parent, _)| family.contains(parent));
-        if children.is_empty() {
-            return found;
-        }
-        family.extend(children.iter().map(|(_, process)| process.pid()));
-        found.extend(children.into_iter().map(|(_, process)| process));
-        others = rest;
-    }
+fn is_renderer(process: &Pid) -> bool {
+    proc::command_line(*process).contains("--type=renderer")
 }

@@ -1,12 +1,12 @@
-//! What a real Chromium sends: the heads of Debian's Chromium 156 on Linux, for a page of
-//! `http://localhost:8080` that asks its own origin, has no cookies, and reads English. Names and order
-//! are the browser's own; a test holds them against the one on this machine.
+//! The request heads of a real browser, Debian's Chromium 156 on Linux: for a page of
+//! `http://localhost:8080` that asks its own origin, without cookies, in English. A test compares names and
+//! order with the Chromium on this machine.
 //!
-//! The heads of a headless Chromium differ from these in one word of its `User-Agent`.
+//! A headless Chromium differs in one word of its `User-Agent`.
 
-use super::requests::Technique;
+use super::technique::Technique;
 
-/// Where the pages are, and what they ask.
+/// The origin of the pages.
 const HOST: &str = "localhost:8080";
 
 const KEEP_ALIVE: &str = "Connection: keep-alive";
@@ -41,7 +41,7 @@ pub const XHR: &[&str] = &[
     LANGUAGE,
 ];
 
-/// The same with POST and a text; `Content-Length` comes after the first line.
+/// The same, with POST and a text. [`post`] puts `Content-Length` after the first line.
 pub const POST: &[&str] = &[
     KEEP_ALIVE,
     PLATFORM,
@@ -111,7 +111,8 @@ pub const EVENT_SOURCE: &[&str] = &[
     LANGUAGE,
 ];
 
-/// The handshake of a `WebSocket`. (The key is that of RFC 6455 section 1.3; a browser makes one up.)
+/// The handshake of a `WebSocket`. The key is the example of RFC 6455 section 1.3; a browser
+/// generates one.
 pub const HANDSHAKE: &[&str] = &[
     "Connection: Upgrade",
     NOT_CACHED[0],
@@ -126,7 +127,7 @@ pub const HANDSHAKE: &[&str] = &[
     "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
 ];
 
-/// The lines after `Host` with which Chromium asks for this technique.
+/// The lines after `Host` of Chromium's request for this technique.
 pub fn head(technique: Technique) -> &'static [&'static str] {
     match technique {
         Technique::Polling
@@ -148,7 +149,7 @@ pub fn get(technique: Technique, target: &str) -> String {
     )
 }
 
-/// The request with which our pages publish.
+/// The request that publishes, as our pages send it.
 pub fn post(target: &str, body: &str) -> String {
     format!(
         "POST {target} HTTP/1.1\r\nHost: {HOST}\r\n{}\r\nContent-Length: {}\r\n{}\r\n\r\n{body}",
@@ -158,8 +159,8 @@ pub fn post(target: &str, body: &str) -> String {
     )
 }
 
-/// How many bytes of a head are lines that browsers did not send yet when the article was written:
-/// `sec-ch-ua` (client hints) and `Sec-Fetch` (fetch metadata), line ends included.
+/// The bytes of the lines that browsers didn't send when the article was written: `sec-ch-ua` (client
+/// hints) and `Sec-Fetch` (fetch metadata), line ends included.
 pub fn newer_bytes(head: &[&str]) -> usize {
     let newer = |line: &&&str| {
         line.to_ascii_lowercase().starts_with("sec-ch-") || line.starts_with("Sec-Fetch-")

@@ -1,5 +1,5 @@
-//! The lab's clients: as many as there are, all on one thread, over `polling`. The client that holds ten
-//! thousand connections uses one thread; the server it measures uses ten thousand.
+//! The lab's clients, all on one thread, over `polling`: ten thousand connections take one thread here, and
+//! ten thousand in the server under test.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -7,29 +7,37 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use nix::libc::linger;
+use nix::sys::socket::{setsockopt, sockopt::Linger};
 use polling::{Event, Events, PollMode, Poller};
-use socket2::SockRef;
 
 use super::reader::{Reader, Seen};
-use super::requests::{self, Heads, Question, Technique};
+use super::requests::{self, Heads, Question};
+use super::technique::Technique;
 
-/// How many connections may be waiting for their first answer at a time.
+/// The limit of connections that wait for their first answer.
 const OPENING: usize = 64;
 
-/// The topic that the lab talks in, unless it needs several.
+/// Closing a socket sends a reset: thousands of sockets in TIME_WAIT would use up the ports.
+const RESET: linger = linger {
+    l_onoff: 1,
+    l_linger: 0,
+};
+
+/// The topic of experiments that need only one.
 pub const TOPIC: &str = "lab";
 
-/// How a client listens, and to what.
+/// A client's technique and topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     pub technique: Technique,
     pub topic: String,
-    /// Of a polling client: from one question to the next.
+    /// The time between a polling client's requests.
     pub interval: Duration,
 }
 
 impl Listener {
-    /// By this technique, to the lab's topic.
+    /// Listens by this technique to the lab's topic.
     pub fn by(technique: Technique) -> Listener {
         Listener {
             technique,
@@ -38,7 +46,7 @@ impl Listener {
         }
     }
 
-    /// By polling, so often.
+    /// Polls the lab's topic at this interval.
     pub fn polling(interval: Duration) -> Listener {
         Listener {
             interval,
@@ -46,7 +54,7 @@ impl Listener {
         }
     }
 
-    /// The same, to another topic.
+    /// The same with another topic.
     pub fn to(&self, topic: &str) -> Listener {
         Listener {
             topic: topic.to_string(),
@@ -54,7 +62,7 @@ impl Listener {
         }
     }
 
-    /// As tables and plots have it: `polling every 2 s`.
+    /// For tables and plots: `polling every 2 s`.
     pub fn name(&self) -> String {
         match self.technique {
             Technique::Polling => format!("polling every {} s", self.interval.as_secs_f64()),
@@ -63,7 +71,7 @@ impl Listener {
     }
 }
 
-/// An event that came to a client.
+/// An event that a client received.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     pub client: usize,
@@ -72,17 +80,17 @@ pub struct Arrival {
     pub at: Instant,
 }
 
-/// An event that one of the clients published.
+/// An event that a client published.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
     pub publisher: usize,
-    /// Ids are a topic's own: two topics may have the same.
+    /// Unique within its topic only.
     pub id: u64,
-    /// When its request was written.
+    /// When the request was written.
     pub at: Instant,
 }
 
-/// What went over the sockets, heads and frames included.
+/// Requests and bytes on the sockets, heads and frames included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     pub requests: u64,
@@ -114,14 +122,14 @@ impl std::ops::Sub for Traffic {
     }
 }
 
-/// What a client is there for.
+/// A client's task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Errand {
-    /// Listens, and goes on asking where the technique wants it.
+    /// Listens; asks again if the technique requires it.
     Listen(Listener),
-    /// Publishes to this topic when it is told to.
+    /// Publishes to this topic on [`Clients::publish`].
     Publish(String),
-    /// Asks one plain question.
+    /// Sends one plain request.
     Ask,
 }
 
@@ -131,22 +139,23 @@ struct Client {
     errand: Errand,
     reader: Reader,
     outbox: Vec<u8>,
-    /// When the last question was written; of the first, when the connection was begun.
+    /// When the latest request was written; for the first request, when the connection was begun.
     asked: Instant,
-    /// When each event was published that the server has not confirmed yet.
+    /// When each event that the server has not confirmed yet was published.
     unconfirmed: VecDeque<Instant>,
-    /// Has its first answer begun?
+    /// True once its first answer has begun.
     open: bool,
     gone: bool,
-    /// How many of its questions have got the head of an answer, and how many the whole of it.
+    /// How many answers have begun, and how many have ended.
     begun: u64,
     ended: u64,
-    /// The last id it knows.
+    /// The last event's id.
     cursor: Option<u64>,
     traffic: Traffic,
 }
 
 impl Client {
+    /// True if no answer is on its way.
     fn is_settled(&self, heads: Heads) -> bool {
         let Errand::Listen(listener) = &self.errand else {
             return true;
@@ -154,7 +163,7 @@ impl Client {
         let requests = self.traffic.requests;
         let is_settled = match listener.technique {
             Technique::Polling => self.ended == requests,
-            // A page's first question isn't held: it brings the cursor.
+            // A page's first long poll returns at once, with the cursor.
             Technique::LongPolling | Technique::JsonpPolling if heads == Heads::Chromium => {
                 self.begun == requests && self.cursor.is_some()
             }
@@ -164,7 +173,7 @@ impl Client {
     }
 }
 
-/// All clients of one server, and what has come to them.
+/// All clients of one server, and what they have received.
 pub struct Clients {
     address: SocketAddr,
     host: String,
@@ -172,23 +181,24 @@ pub struct Clients {
     events: Events,
     buffer: Vec<u8>,
     clients: Vec<Client>,
-    /// Polling clients, and when each asks next.
+    /// When each polling client asks next.
     later: BinaryHeap<Reverse<(Instant, usize)>>,
-    /// Whose heads they all send.
+    /// The request heads that they send.
     pub heads: Heads,
     pub arrivals: Vec<Arrival>,
     pub published: Vec<Published>,
-    /// How long each listening connection took from `connect` to the head of its answer.
+    /// For each listening connection, the time from `connect` to the head of its answer.
     pub opened: Vec<Duration>,
-    /// How long each plain question took, connection included.
+    /// For each plain request, the time to its answer, `connect` included.
     pub answered: Vec<Duration>,
-    /// Connections that the server closed or refused.
+    /// Listening connections that the server closed or refused.
     pub lost: usize,
+    /// Connections that wait for their first answer.
     opening: usize,
 }
 
 impl Clients {
-    /// No clients yet, of the server at `address`.
+    /// For the server at `address`; no clients yet.
     pub fn new(address: SocketAddr) -> io::Result<Clients> {
         Ok(Clients {
             address,
@@ -208,12 +218,12 @@ impl Clients {
         })
     }
 
-    /// One more client, listening by this technique to the lab's topic.
+    /// Adds a client that listens by this technique to the lab's topic.
     pub fn listen(&mut self, technique: Technique) -> io::Result<usize> {
         self.add(Listener::by(technique))
     }
 
-    /// So many more clients that listen by this technique, and waits until all of them are in.
+    /// Adds `count` clients that listen by this technique, and waits for their first answers.
     pub fn listen_all(&mut self, technique: Technique, count: usize) -> io::Result<()> {
         for _ in 0..count {
             self.listen(technique)?;
@@ -221,13 +231,13 @@ impl Clients {
         match self.all_open()? {
             true => Ok(()),
             false => Err(io::Error::other(format!(
-                "the server has not let in {} of {count} connections",
+                "the server has not answered {} of {count} connections",
                 self.opening
             ))),
         }
     }
 
-    /// One more client that listens. Waits while too many are still being let in.
+    /// Adds a client that listens. Waits while too many others have no answer yet.
     pub fn add(&mut self, listener: Listener) -> io::Result<usize> {
         let client = self.connect(Errand::Listen(listener))?;
         self.opening += 1;
@@ -236,18 +246,18 @@ impl Clients {
         Ok(client)
     }
 
-    /// One more client, to publish with in the lab's topic.
+    /// Adds a client that publishes to the lab's topic.
     pub fn publisher(&mut self) -> io::Result<usize> {
         self.publisher_to(TOPIC)
     }
 
-    /// One more client, to publish with.
+    /// Adds a client that publishes to this topic.
     pub fn publisher_to(&mut self, topic: &str) -> io::Result<usize> {
         self.connect(Errand::Publish(topic.to_string()))
     }
 
-    /// Has this publisher publish; [`Clients::published`] has it once the server has said its id. If it was
-    /// silent for so long that the server has closed its connection, it comes by a new one.
+    /// Publishes an event; [`Clients::published`] has it once the server has confirmed its id. Reconnects if
+    /// the server has closed an idle connection.
     pub fn publish(&mut self, publisher: usize, json: &str) -> io::Result<()> {
         if self.clients[publisher].gone {
             let socket = self.open_socket(publisher)?;
@@ -264,32 +274,32 @@ impl Clients {
         self.send(publisher, request.as_bytes())
     }
 
-    /// Has the server still to confirm an event?
+    /// True if the server has not confirmed an event yet.
     pub fn is_publishing(&self) -> bool {
         let mut clients = self.clients.iter();
         clients.any(|client| !client.unconfirmed.is_empty())
     }
 
-    /// Has a client that listens by WebSocket say something over it.
+    /// Sends a message from a client that listens by WebSocket.
     pub fn say(&mut self, client: usize, json: &str) -> io::Result<()> {
         self.send(client, &requests::text_frame(json))
     }
 
-    /// Asks one plain question on a new connection; [`Clients::answered`] has how long it took.
+    /// Sends one plain request on a new connection; [`Clients::answered`] gets its time.
     pub fn ask_plainly(&mut self) -> io::Result<()> {
         let client = self.connect(Errand::Ask)?;
         let request = requests::plain(&self.host);
         self.send(client, request.as_bytes())
     }
 
-    /// How many are listening.
+    /// The number of listening clients.
     pub fn listening(&self) -> usize {
         let listens = |client: &&Client| matches!(client.errand, Errand::Listen(_)) && !client.gone;
         self.clients.iter().filter(listens).count()
     }
 
-    /// Waits for a moment in which everyone listens, and no answer is on its way: whoever had one has asked
-    /// again, and a polling client waits for its next turn.
+    /// Waits until all clients listen and no answer is on its way: long polls have been sent again, and
+    /// polling clients wait for their next turn.
     pub fn settle(&mut self) -> io::Result<bool> {
         self.until(Duration::from_secs(10), |clients| {
             let mut all = clients.clients.iter();
@@ -297,12 +307,12 @@ impl Clients {
         })
     }
 
-    /// Lets everyone who is to come in, come in. `false`: some did not, in time.
+    /// Waits until every client has its first answer. `false`: some don't have it in time.
     pub fn all_open(&mut self) -> io::Result<bool> {
         self.until(Duration::from_secs(60), |clients| clients.opening == 0)
     }
 
-    /// All traffic of the listening clients until now.
+    /// The traffic of all listening clients so far.
     pub fn traffic(&self) -> Traffic {
         let clients = self.clients.iter();
         let listening = clients.filter(|client| matches!(client.errand, Errand::Listen(_)));
@@ -310,12 +320,12 @@ impl Clients {
         traffic.fold(Traffic::default(), |sum, more| sum + more)
     }
 
-    /// The traffic of one client until now.
+    /// The traffic of one client so far.
     pub fn traffic_of(&self, client: usize) -> Traffic {
         self.clients[client].traffic
     }
 
-    /// Goes on until `done`, or for `patience` at the most. Answers whether it was done.
+    /// Runs the clients until `done`; `false` if `patience` ran out first.
     pub fn until(
         &mut self,
         patience: Duration,
@@ -331,7 +341,7 @@ impl Clients {
         Ok(true)
     }
 
-    /// One turn of the loop: sleeps until something comes or is due, then sees to it.
+    /// One turn of the loop: waits for input or the next due time, and handles both.
     fn turn(&mut self, deadline: Instant) -> io::Result<()> {
         let due = self.later.peek().map_or(deadline, |Reverse((due, _))| *due);
         let timeout = due.min(deadline).saturating_duration_since(Instant::now());
@@ -376,8 +386,7 @@ impl Clients {
         let socket = TcpStream::connect(self.address).map_err(|error| self.explain(error))?;
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        // Ends with a reset: thousands of sockets in TIME_WAIT would use up the ports.
-        SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
+        setsockopt(&socket, Linger, &RESET)?;
         // SAFETY: the socket is closed together with the poller, or after `lose` has deleted it.
         unsafe {
             self.poller
@@ -388,14 +397,14 @@ impl Clients {
 
     fn explain(&self, error: io::Error) -> io::Error {
         let held = self.clients.len();
-        let told = format!("the lab holds {held} connections, and can't open another: {error}");
-        io::Error::new(error.kind(), told)
+        let text = format!("the lab holds {held} connections and can't open another: {error}");
+        io::Error::new(error.kind(), text)
     }
 }
 
-/// What is done for one client.
+/// One client at a time.
 impl Clients {
-    /// Sends a listening client's question.
+    /// Sends a listening client's request.
     fn ask(&mut self, key: usize) -> io::Result<()> {
         let client = &mut self.clients[key];
         let Errand::Listen(listener) = &client.errand else {
@@ -424,7 +433,7 @@ impl Clients {
         self.flush(key)
     }
 
-    /// Writes as much as the socket takes, and asks to be told when it takes more.
+    /// Writes as much as the socket takes; waits for writability if there is more.
     fn flush(&mut self, key: usize) -> io::Result<()> {
         let client = &mut self.clients[key];
         while !client.outbox.is_empty() {
@@ -443,7 +452,7 @@ impl Clients {
         Ok(())
     }
 
-    /// A client's socket has something to read, or room again for what is in its outbox.
+    /// A client's socket is readable, or writable again.
     fn serve(&mut self, key: usize) -> io::Result<()> {
         if !self.clients[key].outbox.is_empty() {
             let client = &self.clients[key];
@@ -477,7 +486,7 @@ impl Clients {
         }
     }
 
-    /// The server has said which ids it gave. It answers in the order it was asked.
+    /// Takes the ids of published events. The server answers in the order of the requests.
     fn confirmed(&mut self, publisher: usize, seen: &Seen) {
         for &id in &seen.ids {
             let at = self.clients[publisher].unconfirmed.pop_front();
@@ -487,7 +496,7 @@ impl Clients {
     }
 
     fn heard(&mut self, key: usize, seen: &Seen, at: Instant) -> io::Result<()> {
-        self.let_in(key, seen, at)?;
+        self.first_head(key, seen, at)?;
         let client = &mut self.clients[key];
         client.begun += u64::from(seen.status.is_some());
         client.ended += u64::from(seen.ended);
@@ -508,8 +517,8 @@ impl Clients {
         }
     }
 
-    /// Is this the first that we hear from the server? Then the client is in, or was refused.
-    fn let_in(&mut self, key: usize, seen: &Seen, at: Instant) -> io::Result<()> {
+    /// Handles the head of a client's first answer: the client is connected, or was refused.
+    fn first_head(&mut self, key: usize, seen: &Seen, at: Instant) -> io::Result<()> {
         let client = &mut self.clients[key];
         if seen.status.is_none() || client.open {
             return Ok(());
@@ -523,7 +532,7 @@ impl Clients {
         }
     }
 
-    /// An answer is over: what does the technique do next?
+    /// An answer has ended: does what the technique does next.
     fn ended(&mut self, key: usize) -> io::Result<()> {
         let client = &self.clients[key];
         let Errand::Listen(listener) = &client.errand else {
@@ -540,7 +549,7 @@ impl Clients {
         }
     }
 
-    /// The connection is gone. Its place stays, so that the others keep their numbers.
+    /// The connection is gone. Its entry stays, so that the others keep their numbers.
     fn lose(&mut self, key: usize) -> io::Result<()> {
         let client = &mut self.clients[key];
         if client.gone {

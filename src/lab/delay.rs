@@ -1,8 +1,8 @@
-//! `delay`: from publishing a message to its delivery, by technique, as distributions. *Article: 폴링,
-//! 롱폴링, WebSocket.*
+//! `delay`: the time from publishing a message to its delivery, by technique, as distributions. *Article:
+//! 폴링, 롱폴링, WebSocket.*
 //!
-//! Every message goes to all clients, a few of each technique, at a random time: a polling client is as
-//! late as its next question happens to be.
+//! Each message is published at a random time and goes to all clients, a few of each technique. For a polling
+//! client, the delay is the time until its next request.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,41 +10,40 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::Options;
 use super::clients::{Clients, Listener};
+use super::findings::{Findings, Table};
 use super::machine::Machine;
+use super::options::Options;
 use super::pace;
 use super::plot::{Axis, Line, Plot};
-use super::report::{Findings, Table};
-use super::requests::Technique;
 use super::statistics::Times;
 use super::subject::Subject;
+use super::technique::Technique;
 
-/// How often the polling clients ask.
+/// The polling clients' intervals.
 const INTERVALS: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(2),
     Duration::from_secs(5),
 ];
 const MESSAGES_A_SECOND: f64 = 20.0;
-/// How long a message may take before it is taken for lost.
+/// A message that has not arrived by then is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How late the messages were, to all clients of one way.
+/// The delays of all messages to the clients of one listener.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub listener: Listener,
-    /// How many clients of this way there were.
     pub clients: usize,
     pub times: Times,
-    /// Messages that never came.
+    /// Messages that never arrived.
     pub missing: usize,
 }
 
 /// Runs the experiment.
 ///
 /// # Errors
-/// When the server under test does not start.
+/// When the server under test doesn't start.
 pub fn findings(
     options: &Options,
     machine: &Machine,
@@ -63,21 +62,20 @@ pub fn findings(
         rows.extend(measure(&mut clients, &ways, size, seconds, progress)?);
     }
     notes.push(format!(
-        "{messages} messages at random times; a polling client asks every so often, whether or not there is news"
+        "{messages} messages at random times; a polling client asks at each interval, with or without new events"
     ));
-    notes.push(
-        "there is no network in these times: a real one adds half a round trip to each, and a whole one to a message that \
-         comes while a long poll's next question is on its way"
-            .to_string(),
-    );
+    notes.push(NETWORK_NOTE.to_string());
     Ok(Findings {
         name: "delay",
-        question: "A message is published. How long is it until a client has it?",
+        question: "How long does a message take from publishing until a client has it?",
         tables: vec![table(&rows)],
         plots: vec![plot(&rows)],
         notes,
     })
 }
+
+const NETWORK_NOTE: &str = "without a network: a real one adds half a round trip to each delay, and a whole one to a \
+    message that is published while a long poll's next request is on its way";
 
 fn ways(options: &Options) -> Vec<Listener> {
     let polling = INTERVALS.map(Listener::polling);
@@ -86,7 +84,7 @@ fn ways(options: &Options) -> Vec<Listener> {
     all.filter(|way| options.asks_for(way.technique)).collect()
 }
 
-/// How many clients of each way.
+/// The numbers of clients of each technique.
 fn sizes(options: &Options, machine: &Machine, ways: usize) -> (Vec<usize>, Vec<String>) {
     let asked = match options.connections.is_empty() {
         true => vec![2],
@@ -103,7 +101,7 @@ fn seconds(options: &Options) -> f64 {
     seconds.unwrap_or(if options.quick { 10.0 } else { 60.0 })
 }
 
-/// So many clients of each way, and messages to all of them for these seconds.
+/// Connects `size` clients of each technique, and publishes messages to all of them for `seconds`.
 pub fn measure(
     clients: &mut Clients,
     ways: &[Listener],
@@ -112,19 +110,13 @@ pub fn measure(
     progress: &ProgressBar,
 ) -> io::Result<Vec<Row>> {
     let publisher = clients.publisher()?;
-    let mut way_of = HashMap::new();
-    for (number, way) in ways.iter().enumerate() {
-        for _ in 0..size {
-            way_of.insert(clients.add(way.clone())?, number);
-        }
-    }
-    clients.all_open()?;
+    let way_of = connect(clients, ways, size)?;
     let messages = (MESSAGES_A_SECOND * seconds) as usize;
     let dues = pace::random(publisher, messages, seconds);
     pace::publish(clients, Instant::now(), dues, seconds, progress)?;
-    let everything = messages * ways.len() * size;
+    let all = messages * ways.len() * size;
     clients.until(PATIENCE, |clients| {
-        clients.published.len() >= messages && clients.arrivals.len() >= everything
+        clients.published.len() >= messages && clients.arrivals.len() >= all
     })?;
     let delays = delays(clients, &way_of, ways.len());
     let row = |(way, delays): (&Listener, Vec<Duration>)| Row {
@@ -136,7 +128,23 @@ pub fn measure(
     Ok(ways.iter().zip(delays).map(row).collect())
 }
 
-/// How late each arrival was, way by way.
+/// Connects the clients; returns each one's index in `ways`.
+fn connect(
+    clients: &mut Clients,
+    ways: &[Listener],
+    size: usize,
+) -> io::Result<HashMap<usize, usize>> {
+    let mut way_of = HashMap::new();
+    for (number, way) in ways.iter().enumerate() {
+        for _ in 0..size {
+            way_of.insert(clients.add(way.clone())?, number);
+        }
+    }
+    clients.all_open()?;
+    Ok(way_of)
+}
+
+/// The delay of each arrival, by technique.
 fn delays(clients: &Clients, way_of: &HashMap<usize, usize>, ways: usize) -> Vec<Vec<Duration>> {
     let published: HashMap<u64, Instant> = clients
         .published
@@ -153,14 +161,8 @@ fn delays(clients: &Clients, way_of: &HashMap<usize, usize>, ways: usize) -> Vec
 }
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(
-        "From publishing to delivery, in milliseconds",
-        &[
-            "by", "clients", "messages", "missing", "median", "90th", "99th", "longest",
-        ],
-    );
-    for row in rows {
-        table.row(vec![
+    let cells = rows.iter().map(|row| {
+        vec![
             row.listener.name().into(),
             row.clients.into(),
             row.times.len().into(),
@@ -169,17 +171,23 @@ fn table(rows: &[Row]) -> Table {
             row.times.at(0.9).into(),
             row.times.at(0.99).into(),
             row.times.at(1.0).into(),
-        ]);
-    }
-    table
+        ]
+    });
+    Table::new(
+        "From publishing to delivery, in milliseconds",
+        &[
+            "by", "clients", "messages", "missing", "median", "90th", "99th", "longest",
+        ],
+        cells,
+    )
 }
 
-/// Of how many clients there are most, each way's share of messages that were there after so long.
+/// At the largest client count: the share of messages delivered within a time.
 fn plot(rows: &[Row]) -> Plot {
     let most = rows.iter().map(|row| row.clients).max().unwrap_or(0);
     let rows = rows.iter().filter(|row| row.clients == most);
     Plot {
-        title: "How many of the messages have arrived after so long".to_string(),
+        title: "Share of messages delivered within a time".to_string(),
         x: Axis::logarithmic("ms since publishing"),
         y: Axis::linear("% of the messages"),
         lines: rows
@@ -191,7 +199,7 @@ fn plot(rows: &[Row]) -> Plot {
     }
 }
 
-/// A hundred steps or fewer from the first arrival to the last.
+/// At most about a hundred points, from the first arrival to the last.
 fn shares(sorted: &[f64]) -> Vec<(f64, f64)> {
     let share = |index: usize| (index + 1) as f64 * 100.0 / sorted.len() as f64;
     let step = sorted.len().div_ceil(100).max(1);

@@ -1,10 +1,10 @@
 //! `growth`: what a stream that never ends does to the browser that reads it, and what a limit with
 //! reconnect does instead. *Article: XHR 스트리밍 (readyState 3, substring(lastSize)).*
 //!
-//! Each variant has a fresh Chromium, with the page `growth.html` in it. We publish events at a steady
-//! pace; the page reads them by one technique, and says over comet itself (`POST /publish`) how long its
-//! `responseText` is, how much its scripts use, and whether each event came once. What its renderer uses,
-//! `/proc` tells.
+//! Each variant gets a fresh Chromium with the page `growth.html`. The lab publishes events at a steady
+//! pace. The page reads them by one technique, and reports over comet itself (`POST /publish`) the length of
+//! its `responseText`, the size of its heap, and whether each event came once. The renderer's memory comes
+//! from `/proc`.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,32 +13,32 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use procfs::process::Process;
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::Options;
 use super::browser::{self, Browser, Usage};
+use super::findings::{Cell, Findings, Table};
+use super::options::Options;
 use super::plot::{Axis, Line, Plot};
-use super::report::{Cell, Findings, Table};
-use super::requests::Technique;
 use super::subject::Subject;
+use super::technique::Technique;
 
-/// How long we wait for a page that must say something.
+/// How long to wait for a report from the page.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often we look at the reports and at `/proc`.
+/// The interval between samples of the reports and of `/proc`.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A way to read the stream.
+/// A technique, with or without a limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
-    /// As modules and pages have it: `xhr_streaming`.
+    /// As in modules and pages: `xhr_streaming`.
     pub technique: &'static str,
-    /// Where an answer ends, in bytes.
+    /// The length at which the server ends an answer, in bytes.
     pub limit: Option<usize>,
 }
 
-/// The subject and what is done about it; a technique that keeps no text, but something else, with and
-/// without; and one that keeps nothing.
+/// XHR streaming keeps the text, and a forever frame its scripts: each with and without a limit. An event
+/// source keeps nothing.
 pub const VARIANTS: [Variant; 5] = [
     variant("xhr_streaming", None),
     variant("xhr_streaming", Some(1 << 20)),
@@ -51,23 +51,23 @@ const fn variant(technique: &'static str, limit: Option<usize>) -> Variant {
     Variant { technique, limit }
 }
 
-/// What is published to each of them.
+/// The events that are published for each variant.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     pub seconds: f64,
     pub events_a_second: f64,
-    /// How long the event's data is, in bytes.
+    /// The length of the event's data.
     pub event_bytes: usize,
 }
 
 impl Load {
-    /// Enough to be sure: 40 MB.
+    /// 40 MB: the growth is unmistakable.
     pub const FULL: Load = Load {
         seconds: 20.0,
         events_a_second: 500.0,
         event_bytes: 4000,
     };
-    /// Enough to see it: 2.4 MB.
+    /// 2.4 MB: the growth is visible.
     pub const QUICK: Load = Load {
         seconds: 1.2,
         ..Load::FULL
@@ -78,47 +78,46 @@ impl Load {
     }
 }
 
-/// What a variant did.
+/// The figures of one variant.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub variant: Variant,
-    /// From the first event published until the last was received.
+    /// From the first event's publishing to the last one's arrival.
     pub seconds: f64,
     pub published: u64,
-    /// What the page got, at the end: events that came, that it missed, that came twice.
+    /// Events that the page received, missed, and received twice.
     pub events: u64,
     pub missed: u64,
     pub repeated: u64,
-    /// The answers' bodies, as far as the script could see them.
+    /// The answers' bodies, as far as the script sees them.
     pub bytes: u64,
-    /// `responseText` at its longest; 0 where there is none.
+    /// The longest `responseText`; 0 for techniques without one.
     pub longest: u64,
     /// Requests after the first.
     pub reconnects: u64,
-    /// What the page's scripts use once what they dropped has been cleared away, before and after.
+    /// The page's JavaScript heap after garbage collection: before and after.
     pub heap_start: u64,
     pub heap_end: u64,
-    /// The renderer's resident memory: before, and at its highest.
+    /// The renderer's resident memory: before, and its peak.
     pub resident_start: u64,
     pub resident_peak: u64,
-    /// The processor time that the renderer took.
+    /// The renderer's CPU time.
     pub cpu: Duration,
-    /// For the plot.
     pub samples: Vec<Sample>,
 }
 
-/// A moment of a run.
+/// The memory at a moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// Since the first event was published.
+    /// Since the first event.
     pub seconds: f64,
     pub text: u64,
     pub heap: u64,
     pub resident: u64,
 }
 
-/// What stands instead of the table on a machine without Chromium.
-pub const SKIPPED: &str = "skipped: there is no Chromium here (apt-get install chromium)";
+/// The note on a machine without Chromium.
+pub const SKIPPED: &str = "skipped: Chromium is not installed (apt-get install chromium)";
 
 /// Runs the experiment.
 ///
@@ -127,8 +126,8 @@ pub const SKIPPED: &str = "skipped: there is no Chromium here (apt-get install c
 pub fn findings(options: &Options, progress: &ProgressBar) -> io::Result<Findings> {
     let mut findings = Findings {
         name: "growth",
-        question: "A stream never ends. What does that do to the browser that reads it, and what does a limit \
-            (?limit=BYTES) do instead, after which the script asks again?",
+        question: "A stream never ends. What does that do to the browser that reads it, and what does it change if the \
+            server ends each answer at a limit (?limit=BYTES) and the script reconnects?",
         ..Findings::default()
     };
     let Some(chromium) = browser::find() else {
@@ -136,25 +135,32 @@ pub fn findings(options: &Options, progress: &ProgressBar) -> io::Result<Finding
         return Ok(findings);
     };
     let load = load(options);
-    let variants = VARIANTS
-        .iter()
-        .filter(|variant| is_asked_for(options, variant));
-    progress.set_length(variants.clone().count() as u64);
-    let mut rows = Vec::new();
-    for &variant in variants {
-        progress.set_message(variant.name());
-        let subject = Subject::comet(&[])?;
-        rows.push(measure(subject.address, &chromium, variant, load)?);
-        progress.inc(1);
-    }
+    let rows = measure_all(options, &chromium, load, progress)?;
     findings.tables.push(table(&rows, load));
     findings.plots = plots(&rows);
     Ok(findings)
 }
 
-/// Is this technique measured here?
-pub fn streams_by(technique: Technique) -> bool {
-    VARIANTS.iter().any(|variant| variant.is_by(technique))
+/// Each variant asked for, with a server of its own.
+fn measure_all(
+    options: &Options,
+    chromium: &PathBuf,
+    load: Load,
+    progress: &ProgressBar,
+) -> io::Result<Vec<Row>> {
+    let variants = VARIANTS.into_iter();
+    let variants: Vec<Variant> = variants
+        .filter(|variant| is_asked_for(options, variant))
+        .collect();
+    progress.set_length(variants.len() as u64);
+    let mut rows = Vec::new();
+    for variant in variants {
+        progress.set_message(variant.name());
+        let subject = Subject::comet(&[])?;
+        rows.push(measure(subject.address, chromium, variant, load)?);
+        progress.inc(1);
+    }
+    Ok(rows)
 }
 
 fn is_asked_for(options: &Options, variant: &Variant) -> bool {
@@ -176,7 +182,7 @@ fn load(options: &Options) -> Load {
 
 fn table(rows: &[Row], load: Load) -> Table {
     let title = format!(
-        "{} events a second of {} bytes, for {} s (sizes in MB; the heap: what is left once it has been cleared away)",
+        "{} events per second of {} bytes, for {} s (sizes in MB; the heap after garbage collection)",
         load.events_a_second, load.event_bytes, load.seconds
     );
     let columns = [
@@ -190,15 +196,11 @@ fn table(rows: &[Row], load: Load) -> Table {
         "heap before",
         "heap after",
         "resident before",
-        "resident at most",
+        "resident peak",
         "renderer CPU s",
         "reconnects",
     ];
-    let mut table = Table::new(title, &columns);
-    for row in rows {
-        table.row(row.cells());
-    }
-    table
+    Table::new(title, &columns, rows.iter().map(Row::cells))
 }
 
 impl Variant {
@@ -218,7 +220,7 @@ impl Variant {
 impl Row {
     fn cells(&self) -> Vec<Cell> {
         let limit = self.variant.limit.map(|limit| megabytes(limit as u64));
-        let longest = (self.longest > 0).then(|| megabytes(self.longest)); // some keep no text
+        let longest = (self.longest > 0).then(|| megabytes(self.longest)); // some techniques keep no text
         vec![
             self.variant.technique.replace('_', "-").into(),
             limit.into(),
@@ -269,7 +271,7 @@ fn megabytes(bytes: u64) -> f64 {
 /// Measures one variant against the server at `address`.
 ///
 /// # Errors
-/// When the server or the browser can't be reached, or the page is silent for too long.
+/// When the server or the browser can't be reached, or the page doesn't report.
 pub fn measure(
     address: SocketAddr,
     chromium: &PathBuf,
@@ -284,24 +286,26 @@ pub fn measure(
         run.publish(load.event_bytes)?;
     }
     let deadline = Instant::now() + PATIENCE;
-    while run.told("events") + run.told("missed") < load.events() && Instant::now() < deadline {
+    while run.reported("events") + run.reported("missed") < load.events()
+        && Instant::now() < deadline
+    {
         run.look_until(Instant::now() + LOOK)?;
     }
     Ok(run.end(load.events(), start.elapsed()))
 }
 
-/// A variant at work.
+/// A running variant.
 struct Run {
     variant: Variant,
     server: Asker,
     topic: String,
-    /// Dropped to end it.
+    /// Ends when dropped.
     _browser: Browser,
-    renderer: Process,
-    /// The first report, and what the renderer used then.
+    renderer: Pid,
+    /// The first report, and the renderer's usage then.
     first: Value,
     before: Usage,
-    /// The last report, and the id it had.
+    /// The latest report and its id.
     last: Value,
     last_id: u64,
     started: Instant,
@@ -310,7 +314,7 @@ struct Run {
 }
 
 impl Run {
-    /// Opens the page, and waits for its first report.
+    /// Opens the page and waits for its first report.
     fn begin(address: SocketAddr, chromium: &PathBuf, variant: Variant) -> io::Result<Run> {
         let mut server = Asker::to(address)?;
         let topic = format!("growth-{}", fastrand::u32(..));
@@ -325,7 +329,7 @@ impl Run {
             server,
             topic,
             _browser: browser,
-            before: browser::usage(&renderer),
+            before: browser::usage(renderer),
             renderer,
             last: first.clone(),
             first,
@@ -341,7 +345,7 @@ impl Run {
         self.server.publish(&self.topic, &data).map(|_| ())
     }
 
-    /// Sleeps until then, and looks now and then at what the page and `/proc` say.
+    /// Sleeps until `due`, after a sample if one is due.
     fn look_until(&mut self, due: Instant) -> io::Result<()> {
         if self.looked.elapsed() >= LOOK {
             self.look()?;
@@ -360,15 +364,15 @@ impl Run {
         }
         self.samples.push(Sample {
             seconds: self.started.elapsed().as_secs_f64(),
-            text: self.told("length"),
-            heap: self.told("heap"),
-            resident: browser::usage(&self.renderer).resident,
+            text: self.reported("length"),
+            heap: self.reported("heap"),
+            resident: browser::usage(self.renderer).resident,
         });
         Ok(())
     }
 
-    /// A number of the last report.
-    fn told(&self, name: &str) -> u64 {
+    /// A number in the latest report.
+    fn reported(&self, name: &str) -> u64 {
         self.last[name].as_u64().unwrap_or(0)
     }
 
@@ -378,17 +382,17 @@ impl Run {
             variant: self.variant,
             seconds: took.as_secs_f64(),
             published,
-            events: self.told("events"),
-            missed: self.told("missed"),
-            repeated: self.told("repeated"),
-            bytes: self.told("bytes"),
-            longest: self.told("longest"),
-            reconnects: self.told("requests").saturating_sub(1),
+            events: self.reported("events"),
+            missed: self.reported("missed"),
+            repeated: self.reported("repeated"),
+            bytes: self.reported("bytes"),
+            longest: self.reported("longest"),
+            reconnects: self.reported("requests").saturating_sub(1),
             heap_start: self.first["heap"].as_u64().unwrap_or(0),
-            heap_end: self.told("heap"),
+            heap_end: self.reported("heap"),
             resident_start: self.before.resident,
             resident_peak: resident.unwrap_or(0).max(self.before.resident),
-            cpu: browser::usage(&self.renderer)
+            cpu: browser::usage(self.renderer)
                 .cpu
                 .saturating_sub(self.before.cpu),
             samples: self.samples,
@@ -400,7 +404,7 @@ fn report_topic(topic: &str) -> String {
     format!("{topic}-says")
 }
 
-/// The page that measures by itself.
+/// The URL of the page, with what it needs to measure.
 fn page(address: SocketAddr, variant: Variant, topic: &str, since: u64) -> String {
     let limit = variant.limit.map(|limit| format!("&limit={limit}"));
     format!(
@@ -411,13 +415,13 @@ fn page(address: SocketAddr, variant: Variant, topic: &str, since: u64) -> Strin
     )
 }
 
-/// The first word of the page, and its id.
+/// The page's first report and its id.
 fn first_report(server: &mut Asker, topic: &str, mut since: u64) -> io::Result<(Value, u64)> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         for (id, report) in server.events(&report_topic(topic), since)? {
             since = id;
-            // It is asked for its heap before the stream has been asked for.
+            // An earlier report, without requests, comes before the stream has been opened.
             if report["requests"].as_u64() > Some(0) {
                 return Ok((report, id));
             }
@@ -425,11 +429,11 @@ fn first_report(server: &mut Asker, topic: &str, mut since: u64) -> io::Result<(
         thread::sleep(LOOK);
     }
     Err(io::Error::other(
-        "the page in Chromium does not say anything",
+        "the page in Chromium doesn't report anything",
     ))
 }
 
-/// A connection that asks one question after the other.
+/// A keep-alive connection to the server.
 struct Asker {
     host: SocketAddr,
     socket: BufReader<TcpStream>,
@@ -446,7 +450,7 @@ impl Asker {
         })
     }
 
-    /// Publishes, and answers with the event's id.
+    /// Publishes an event; returns its id.
     fn publish(&mut self, topic: &str, data: &Value) -> io::Result<u64> {
         let answer = self.ask(
             "POST",
@@ -457,7 +461,7 @@ impl Asker {
         id.ok_or_else(|| io::Error::other(format!("not published: {answer}")))
     }
 
-    /// The ids and the data of the events after `since`.
+    /// The events after `since`: id and data.
     fn events(&mut self, topic: &str, since: u64) -> io::Result<Vec<(u64, Value)>> {
         let answer = self.ask("GET", &format!("/polling?topic={topic}&since={since}"), "")?;
         let events = answer["events"].as_array().cloned().unwrap_or_default();
@@ -478,7 +482,7 @@ impl Asker {
         Ok(serde_json::from_slice(&answer)?)
     }
 
-    /// Reads a head; answers how long the body is.
+    /// Reads a head; returns the body's length.
     fn read_head(&mut self) -> io::Result<usize> {
         let mut length = 0;
         loop {

@@ -1,9 +1,9 @@
-//! What an experiment found, as a page that stands beside the docs.
+//! An experiment's findings as a Markdown page, to stand beside the docs.
 
+use super::findings::{Cell, Findings, Table};
 use super::machine::Machine;
-use super::report::{Cell, Findings, Table};
 
-/// The tables, the plots (by the name of their file) and the notes, and how to have them measured again.
+/// Tables, plots (a link to the SVG file) and notes, with the command that measured them.
 pub fn page(findings: &Findings, machine: &Machine, command: &str) -> String {
     let name = findings.name;
     let tables: String = findings.tables.iter().map(table).collect();
@@ -17,7 +17,7 @@ pub fn page(findings: &Findings, machine: &Machine, command: &str) -> String {
         false => format!("![{name}, plotted]({name}.svg)\n\n"),
     };
     format!(
-        "# {name}: the figures\n\n{}\n\nMeasured with `{command}`, which writes this page anew, on {}.\n\n{picture}{tables}{notes}",
+        "# {name}: the figures\n\n{}\n\nMeasured with `{command}`, which rewrites this page, on {}.\n\n{picture}{tables}{notes}",
         findings.question,
         machine.to_text()
     )
@@ -25,9 +25,8 @@ pub fn page(findings: &Findings, machine: &Machine, command: &str) -> String {
 
 fn table(table: &Table) -> String {
     let heads = table.columns.join(" | ");
-    let sides: Vec<&str> = (0..table.columns.len())
-        .map(|column| side(table, column))
-        .collect();
+    let columns = 0..table.columns.len();
+    let sides: Vec<&str> = columns.map(|column| side(table, column)).collect();
     let rows: String = table.rows.iter().map(|cells| row(cells)).collect();
     format!(
         "## {}\n\n| {heads} |\n| {} |\n{rows}\n",
@@ -36,13 +35,11 @@ fn table(table: &Table) -> String {
     )
 }
 
-/// Words stand to the left, figures to the right.
+/// Aligns a column.
 fn side(table: &Table, column: usize) -> &'static str {
-    let is_text = |row: &Vec<Cell>| matches!(row[column], Cell::Text(_));
-    if table.rows.iter().any(is_text) {
-        "---"
-    } else {
-        "---:"
+    match table.is_text(column) {
+        true => "---",
+        false => "---:",
     }
 }
 

@@ -1,10 +1,10 @@
-//! The yardstick: the same fan-out by one thread, a plain event loop over `polling`.
+//! The yardstick for strain: the same fan-out by one thread, a plain event loop over `polling`.
 //!
 //! It speaks just enough WebSocket to be measured beside [`crate::server`]: `GET /websocket` opens a
-//! socket that only listens, `POST /publish` tells all of them, and any other request gets a short answer.
-//! One thread waits for *all* sockets at once, and holds a few hundred bytes for each: nobody sleeps, so
-//! nobody has to be woken. What it costs is the shape: what is two lines for a thread of its own (`wait`,
-//! then `write`) is a state here, kept for each client between two turns of the loop.
+//! socket that only listens, `POST /publish` sends to all of them, and any other request gets a short answer.
+//! One thread waits for *all* sockets at once and keeps a few hundred bytes for each; there are no other
+//! threads to wake. The price is the code's shape: two lines of a thread of its own (`wait`, then `write`)
+//! become a state here, kept for each client between turns of the loop.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -15,13 +15,13 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::event;
 
-/// The listener's key; the clients' come after it.
+/// The listener's key. The clients' keys follow.
 const LISTENER: usize = 0;
 
 /// Serves until the process ends.
 ///
 /// # Errors
-/// When the poller can't be had, or fails.
+/// When the poller fails.
 pub fn serve(listener: TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let poller = Poller::new()?;
@@ -37,7 +37,7 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
     let mut events = Events::new();
     loop {
         events.clear();
-        this.poller.wait(&mut events, None)?; // the one place where the one thread sleeps
+        this.poller.wait(&mut events, None)?; // the only place where the thread sleeps
         for event in events.iter() {
             match event.key {
                 LISTENER => this.accept(),
@@ -70,7 +70,7 @@ impl Loop {
         }
     }
 
-    /// A client's socket has something to read, or room to write again.
+    /// A client's socket is readable, or writable again.
     fn serve_client(&mut self, key: usize) {
         let Some(client) = self.clients.get_mut(&key) else {
             return;
@@ -103,7 +103,7 @@ impl Loop {
         let event = event::Event::new(self.published, "chat", &data);
         let frame = text_frame(&event.json);
         for client in self.clients.values_mut().filter(|client| client.listens) {
-            let _ = client.write(&frame); // who is gone is heard of as readable
+            let _ = client.write(&frame); // a closed socket becomes readable, and is forgotten then
         }
         format!(r#"{{"id":{}}}"#, event.id)
     }
@@ -115,14 +115,14 @@ impl Loop {
     }
 }
 
-/// What has to be remembered of a client between two turns of the loop.
+/// A client's state between turns of the loop.
 struct Client {
     socket: TcpStream,
-    /// A request that is not whole yet.
+    /// An incomplete request.
     inbox: Vec<u8>,
-    /// What the socket has not taken yet.
+    /// Bytes that the socket has not taken yet.
     outbox: Vec<u8>,
-    /// Is it a WebSocket by now?
+    /// True for a WebSocket.
     listens: bool,
 }
 
@@ -136,7 +136,7 @@ impl Client {
         }
     }
 
-    /// Takes all that has come. What a WebSocket says is not kept: this one only tells.
+    /// Reads all input. Discards what WebSockets send: this server only fans out.
     fn read(&mut self) -> io::Result<()> {
         let mut buffer = [0; 4096];
         loop {
@@ -150,7 +150,7 @@ impl Client {
         }
     }
 
-    /// Writes as much as the socket takes; the rest waits until it is writable again.
+    /// Writes as much as the socket takes. The rest waits until it is writable again.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !self.outbox.is_empty() {
             self.outbox.extend_from_slice(bytes);
@@ -167,7 +167,7 @@ impl Client {
         Ok(())
     }
 
-    /// The next request, once it is whole.
+    /// The next request, if it is complete.
     fn take_request(&mut self) -> Option<Request> {
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut head = httparse::Request::new(&mut headers);
@@ -194,7 +194,7 @@ impl Client {
     }
 }
 
-/// What is understood of a request.
+/// What this server uses of a request.
 struct Request {
     publishes: bool,
     websocket_key: Option<String>,
@@ -224,7 +224,7 @@ fn text_frame(text: &str) -> Vec<u8> {
         length @ 0..=125 => frame.push(length as u8),
         length => {
             frame.push(126);
-            frame.extend_from_slice(&(length as u16).to_be_bytes()); // a body has 64 KiB at the most
+            frame.extend_from_slice(&(length as u16).to_be_bytes()); // a body has at most 64 KiB
         }
     }
     frame.extend_from_slice(text.as_bytes());

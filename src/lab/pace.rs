@@ -1,5 +1,5 @@
-//! When the lab publishes: at random times, the same in each run. At even times a polling client would
-//! always be as late as the first time.
+//! When the lab publishes: at random times, the same ones in each run. At regular times a polling client
+//! would always be equally late.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -8,16 +8,16 @@ use indicatif::ProgressBar;
 
 use super::clients::Clients;
 
-/// A message that is due.
+/// A message to be published.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Due {
-    /// Since the beginning.
+    /// Since the start.
     pub at: Duration,
-    /// Which of the publishers publishes it.
+    /// The number of its publisher.
     pub publisher: usize,
 }
 
-/// So many messages of one publisher, at random times within these seconds.
+/// One publisher's messages at random times within `seconds`.
 pub fn random(publisher: usize, messages: usize, seconds: f64) -> Vec<Due> {
     let mut random = fastrand::Rng::with_seed(publisher as u64 + 1);
     let due = |_| Due {
@@ -27,21 +27,21 @@ pub fn random(publisher: usize, messages: usize, seconds: f64) -> Vec<Due> {
     (0..messages).map(due).collect()
 }
 
-/// Publishes each message when it is due, and lets the clients do theirs until then.
+/// Publishes each message when it is due, and runs the clients in between.
 pub fn publish(
     clients: &mut Clients,
-    begun: Instant,
+    start: Instant,
     mut dues: Vec<Due>,
     seconds: f64,
     progress: &ProgressBar,
 ) -> io::Result<()> {
     dues.sort_by_key(|due| due.at);
     for (number, due) in dues.iter().enumerate() {
-        run_until(clients, begun + due.at)?;
+        run_until(clients, start + due.at)?;
         clients.publish(due.publisher, &message(number))?;
         progress.inc(1);
     }
-    run_until(clients, begun + Duration::from_secs_f64(seconds))
+    run_until(clients, start + Duration::from_secs_f64(seconds))
 }
 
 fn run_until(clients: &mut Clients, end: Instant) -> io::Result<()> {
@@ -49,7 +49,7 @@ fn run_until(clients: &mut Clients, end: Instant) -> io::Result<()> {
     clients.until(left, |_| false).map(|_| ())
 }
 
-/// What one says in a chat. They are all of one length.
+/// A chat message. All are equally long.
 pub fn message(number: usize) -> String {
     format!(r#"{{"text":"hello, number {number:06}"}}"#)
 }

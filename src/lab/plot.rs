@@ -1,4 +1,4 @@
-//! Draws what an experiment found: panels of lines over two axes, in one SVG.
+//! Draws an experiment's plots: panels of lines over two axes, in one SVG.
 
 use std::ops::Range;
 
@@ -15,35 +15,35 @@ pub struct Plot {
     pub lines: Vec<Line>,
 }
 
-/// What an axis shows, and how.
+/// An axis: its label and its scale.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// What, and in which unit.
+    /// The quantity and its unit.
     pub label: &'static str,
-    /// Equal steps are equal factors.
     pub logarithmic: bool,
 }
 
-/// A named row of points, in the order they are joined.
+/// A named line through these points, in order.
 #[derive(Clone, Debug)]
 pub struct Line {
     pub name: String,
     pub points: Vec<(f64, f64)>,
 }
 
-/// An error of the drawing library's.
+/// An error of the drawing library.
 pub type DrawError<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Scale, Scale>>;
 
-/// Of a panel: as wide as a phone, so that its labels can be read there.
+/// A panel's width: that of a phone, so that its labels are readable there.
 const WIDTH: u32 = 440;
-/// Without the legend.
+/// A panel's height without the legend.
 const HEIGHT: u32 = 300;
-/// The legend's lines stand below, in two columns.
+/// The height of a line of the legend, which stands below the axes in two columns.
 const LEGEND_LINE: u32 = 18;
 const LEGEND_COLUMNS: usize = 2;
-/// Told apart by most people, on white (Okabe and Ito's palette, without its yellow).
+/// Colours that most people can distinguish on white (Okabe and Ito's palette without its yellow).
 const COLOURS: [RGBColor; 10] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -58,7 +58,7 @@ const COLOURS: [RGBColor; 10] = [
 ];
 
 impl Axis {
-    /// An axis of equal steps.
+    /// A linear axis, from zero.
     pub fn linear(label: &'static str) -> Axis {
         Axis {
             label,
@@ -66,7 +66,7 @@ impl Axis {
         }
     }
 
-    /// An axis of equal factors: values must be above zero.
+    /// A logarithmic axis: values must be above zero.
     pub fn logarithmic(label: &'static str) -> Axis {
         Axis {
             label,
@@ -74,7 +74,7 @@ impl Axis {
         }
     }
 
-    /// Where on the axis a value stands.
+    /// A value's position on the axis.
     fn place(&self, value: f64) -> f64 {
         match self.logarithmic {
             true => value.max(1e-3).log10(),
@@ -82,7 +82,7 @@ impl Axis {
         }
     }
 
-    /// The value that stands there, as a label has it: `0.05`, `250`, `2.5k`.
+    /// The label at a position: `0.05`, `250`, `2.5k`.
     fn label_at(&self, place: f64) -> String {
         let value = if self.logarithmic {
             10f64.powf(place)
@@ -98,34 +98,15 @@ impl Axis {
         format!("{text}{thousands}")
     }
 
-    /// Where labels stand: at steps of 1, 2 or 5 times a power of ten, or of equal factors at these powers.
+    /// The positions of the labels.
     fn ticks(&self, range: &Range<f64>) -> Vec<f64> {
-        let length = range.end - range.start;
-        if self.logarithmic {
-            let factors: &[f64] = if length < 2.5 {
-                &[1.0, 2.0, 5.0]
-            } else {
-                &[1.0]
-            };
-            let powers = range.start.floor() as i32..=range.end.ceil() as i32;
-            let ticks = powers.flat_map(|power| {
-                factors
-                    .iter()
-                    .map(move |factor| factor.log10() + f64::from(power))
-            });
-            return ticks.filter(|tick| range.contains(tick)).collect();
+        match self.logarithmic {
+            true => logarithmic_ticks(range),
+            false => linear_ticks(range),
         }
-        let power = 10f64.powf((length / 8.0).log10().floor());
-        let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
-        let fits = |step: &f64| length / step <= 8.0;
-        let step = steps.into_iter().find(fits).unwrap_or(length);
-        let count = (length / step) as u32;
-        (0..=count)
-            .map(|tick| range.start + f64::from(tick) * step)
-            .collect()
     }
 
-    /// From the least to the most of these values; an axis of equal steps begins at zero.
+    /// From the smallest to the largest of these values; a linear axis starts at zero.
     fn range(&self, values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
         let places = values.map(|value| self.place(value));
         let least = places.clone().fold(f64::INFINITY, f64::min);
@@ -137,7 +118,34 @@ impl Axis {
     }
 }
 
-/// An axis as the drawing library wants it, with our labels' places.
+/// Powers of ten, and on a short axis 2 and 5 times each.
+fn logarithmic_ticks(range: &Range<f64>) -> Vec<f64> {
+    let factors: &[f64] = match range.end - range.start < 2.5 {
+        true => &[1.0, 2.0, 5.0],
+        false => &[1.0],
+    };
+    let powers = range.start.floor() as i32..=range.end.ceil() as i32;
+    let ticks = powers.flat_map(|power| {
+        let places = factors.iter().map(|factor| factor.log10());
+        places.map(move |place| place + f64::from(power))
+    });
+    ticks.filter(|tick| range.contains(tick)).collect()
+}
+
+/// At most eight steps of 1, 2 or 5 times a power of ten.
+fn linear_ticks(range: &Range<f64>) -> Vec<f64> {
+    let length = range.end - range.start;
+    let power = 10f64.powf((length / 8.0).log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+    let fits = |step: &f64| length / step <= 8.0;
+    let step = steps.into_iter().find(fits).unwrap_or(length);
+    let ticks = 0..=(length / step) as u32;
+    ticks
+        .map(|tick| range.start + f64::from(tick) * step)
+        .collect()
+}
+
+/// An axis for the drawing library, with our label positions.
 struct Scale {
     range: Range<f64>,
     ticks: Vec<f64>,
@@ -169,7 +177,7 @@ impl Ranged for Scale {
     }
 }
 
-/// Joins points into lines by their names, in the order the names first come.
+/// Groups points into lines by name, in the order in which the names first appear.
 pub fn lines(points: impl Iterator<Item = (String, Option<(f64, f64)>)>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for (name, point) in points {
@@ -190,10 +198,10 @@ impl Plot {
         HEIGHT + 10 + LEGEND_LINE * lines as u32
     }
 
-    /// This panel by itself.
+    /// This panel alone.
     ///
     /// # Errors
-    /// What the drawing library says.
+    /// An error of the drawing library.
     pub fn draw(&self) -> Result<String, String> {
         draw(std::slice::from_ref(self))
     }
@@ -202,7 +210,7 @@ impl Plot {
 /// All panels in one picture, one below the other.
 ///
 /// # Errors
-/// What the drawing library says.
+/// An error of the drawing library.
 pub fn draw(plots: &[Plot]) -> Result<String, String> {
     let mut svg = String::new();
     {
@@ -231,6 +239,19 @@ fn draw_panel<'a>(panel: &Area<'a>, plot: &Plot) -> Result<(), DrawError<'a>> {
         .x_label_area_size(38)
         .y_label_area_size(56)
         .build_cartesian_2d(xs, ys)?;
+    draw_mesh(&mut chart, plot)?;
+    for (line, colour) in plot.lines.iter().zip(COLOURS.iter().cycle()) {
+        let points = line.points.iter();
+        let places = points.map(|(x, y)| (plot.x.place(*x), plot.y.place(*y)));
+        let dots = if line.points.len() > 40 { 0 } else { 3 };
+        let series = LineSeries::new(places, colour.stroke_width(2));
+        chart.draw_series(series.point_size(dots))?;
+    }
+    draw_legend(panel, plot)
+}
+
+/// Grid lines, axes and labels.
+fn draw_mesh<'a>(chart: &mut Chart<'a>, plot: &Plot) -> Result<(), DrawError<'a>> {
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -241,17 +262,7 @@ fn draw_panel<'a>(panel: &Area<'a>, plot: &Plot) -> Result<(), DrawError<'a>> {
         .y_desc(plot.y.label)
         .x_label_formatter(&|place| plot.x.label_at(*place))
         .y_label_formatter(&|place| plot.y.label_at(*place))
-        .draw()?;
-    for (line, colour) in plot.lines.iter().zip(COLOURS.iter().cycle()) {
-        let places = line
-            .points
-            .iter()
-            .map(|(x, y)| (plot.x.place(*x), plot.y.place(*y)));
-        let dots = if line.points.len() > 40 { 0 } else { 3 };
-        let series = LineSeries::new(places, colour.stroke_width(2));
-        chart.draw_series(series.point_size(dots))?;
-    }
-    draw_legend(panel, plot)
+        .draw()
 }
 
 /// Below the axes.

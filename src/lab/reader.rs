@@ -1,41 +1,39 @@
-//! What the lab's clients understand of the bytes that come: heads, chunks and frames are taken off, and
-//! of the text inside only the ids of the events are read.
+//! Parses what the lab's clients receive: removes heads, chunks and frames, and reads only the events' ids
+//! from the text.
 
-/// What some bytes turned out to hold.
+/// What some received bytes contained.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// The ids of the events, in the order they came.
+    /// The events' ids, in order.
     pub ids: Vec<u64>,
-    /// A head came, with this status.
+    /// The status, if a head arrived.
     pub status: Option<u16>,
-    /// An answer ended: the next request may be sent.
+    /// An answer ended: the client may send its next request.
     pub ended: bool,
-    /// The answer's `next`: the cursor to ask with.
+    /// The answer's `next`: the cursor for the next request.
     pub next: Option<u64>,
-    /// Gaps that were told.
-    pub gaps: usize,
-    /// A ping wants its pong.
+    /// A ping arrived: the client must send a pong.
     pub pinged: bool,
 }
 
-/// Where in the stream of bytes a client is.
+/// What a connection expects next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Head,
-    /// A body of so many more bytes.
+    /// A body of this length.
     Body(usize),
-    /// A chunk's size comes next.
+    /// A chunk, its size first.
     Chunk,
-    /// WebSocket frames from here on.
+    /// A WebSocket frame.
     Frames,
 }
 
-/// Reads one connection's bytes.
+/// Parses one connection's bytes.
 pub struct Reader {
     state: State,
-    /// What is not whole yet.
+    /// Bytes not parsed yet.
     bytes: Vec<u8>,
-    /// Text of an answer that is not whole yet, or the end of a stream's, where an id may have been cut.
+    /// The text of an incomplete answer; of a stream, its end, which may contain half an id.
     text: Vec<u8>,
 }
 
@@ -50,7 +48,7 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Takes what has come.
+    /// Takes received bytes.
     pub fn take(&mut self, bytes: &[u8]) -> Seen {
         let mut seen = Seen::default();
         self.bytes.extend_from_slice(bytes);
@@ -61,7 +59,7 @@ impl Reader {
         seen
     }
 
-    /// Takes the next whole thing, if there is one, and says how many bytes it was.
+    /// Takes the next complete head, body, chunk or frame; returns its length.
     fn step(&mut self, seen: &mut Seen) -> Option<usize> {
         match self.state {
             State::Head => self.step_head(seen),
@@ -131,7 +129,7 @@ impl Reader {
         self.state = State::Head;
     }
 
-    /// Takes the ids out of the text. What is left may be the beginning of one.
+    /// Takes the ids out of the text. The rest may begin with one that is incomplete.
     fn find_ids(&mut self, seen: &mut Seen) {
         const MARK: &[u8] = b"{\"id\":";
         let mut from = 0;
@@ -154,7 +152,7 @@ fn content_length(head: &str) -> usize {
         .unwrap_or(0)
 }
 
-/// A number at the beginning, if something that is no digit ends it.
+/// The number at the beginning, if it is complete: a non-digit follows.
 fn number(text: &[u8]) -> Option<u64> {
     let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
     std::str::from_utf8(&text[..end]).ok()?.parse().ok()

@@ -1,74 +1,24 @@
-//! What the lab's clients send: a request a technique.
-
-use std::fmt;
-
-use clap::ValueEnum;
+//! The requests that the lab's clients send, one for each technique.
 
 use super::chromium;
+use super::technique::Technique;
 
-/// Whose heads the clients send.
+/// Which request heads the clients send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Heads {
-    /// What HTTP needs, and no more.
+    /// The lines that HTTP requires.
     #[default]
     Short,
-    /// What our pages in a real Chromium send.
+    /// Those of our pages in a real Chromium.
     Chromium,
 }
 
-/// A technique, as the lab asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Technique {
-    Polling,
-    LongPolling,
-    XhrStreaming,
-    ForeverFrame,
-    MultipartStreaming,
-    JsonpPolling,
-    EventSource,
-    Websocket,
-}
-
-impl Technique {
-    /// Those that hold a connection, in the article's order.
-    pub const HELD: [Technique; 7] = [
-        Technique::LongPolling,
-        Technique::XhrStreaming,
-        Technique::ForeverFrame,
-        Technique::MultipartStreaming,
-        Technique::JsonpPolling,
-        Technique::EventSource,
-        Technique::Websocket,
-    ];
-
-    /// Its path, such as `/long-polling`.
-    pub fn path(self) -> String {
-        format!("/{self}")
-    }
-
-    /// Is each answer a whole one, after which the client has to ask again?
-    pub fn asks_again(self) -> bool {
-        matches!(
-            self,
-            Technique::Polling | Technique::LongPolling | Technique::JsonpPolling
-        )
-    }
-}
-
-/// As in its path and in `--techniques`: `long-polling`.
-impl fmt::Display for Technique {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let value = self.to_possible_value();
-        formatter.pad(value.as_ref().map_or("", |value| value.get_name()))
-    }
-}
-
-/// A question: what is new in this topic?
+/// A request for a topic's new events.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     pub technique: Technique,
     pub topic: &'a str,
-    /// New is what came after this event; without one, what comes from now on.
+    /// The cursor: asks for events after this id. Without it the client gets only new events.
     pub since: Option<u64>,
 }
 
@@ -118,7 +68,7 @@ fn short(question: Question, host: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n")
 }
 
-/// What our pages' scripts ask: the first long poll only fetches the cursor, and streams have a limit.
+/// As our pages' scripts ask: the first long poll only fetches the cursor, and streams have a limit.
 fn page_target(question: Question) -> String {
     let Question {
         technique,
@@ -141,13 +91,13 @@ fn page_target(question: Question) -> String {
     target
 }
 
-/// A plain request with a short answer, on a connection of its own.
+/// A request with a short answer, on a connection of its own.
 pub fn plain(host: &str) -> String {
     format!("GET /weigh HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
 }
 
-/// A text frame as a client sends it: masked, with zeros, which leave the text as it is (RFC 6455 section
-/// 5.3; a browser takes random ones).
+/// A client's text frame. The mask (RFC 6455 section 5.3) is zeros, which leave the text unchanged; browsers
+/// use random masks.
 pub fn text_frame(text: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     match text.len() {

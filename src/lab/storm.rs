@@ -1,48 +1,50 @@
 //! `storm`: one person types in a chat of N, and every line goes to all. *Article: 롱폴링, where a large
 //! chat makes "an enormous number" of calls.*
 //!
-//! The lines come fast enough to follow, one after the other, and then once more all at the same moment.
+//! The lines come one at a time, 200 ms apart, and then all at once.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::Options;
 use super::clients::{Clients, Traffic};
+use super::findings::{Cell, Findings, Table};
 use super::machine::Machine;
+use super::options::Options;
 use super::pace;
 use super::plot::{self, Axis, Plot};
-use super::report::{Findings, Table};
-use super::requests::{Heads, Technique};
+use super::requests::Heads;
 use super::statistics::{Times, milliseconds};
 use super::subject::{Subject, Work};
+use super::technique::Technique;
 
-/// From one line to the next.
+/// Time between lines.
 const GAP: Duration = Duration::from_millis(200);
-/// Lines that are typed at the same moment: a flurry.
+/// The number of lines published at once.
 const FLURRY: usize = 20;
-/// How long a line may take to reach everyone before it is taken for lost.
+/// A line that has not reached every client by then is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What so many lines did to the clients.
+/// What some lines cost the clients.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct FanOut {
     pub lines: usize,
     pub arrivals: usize,
     pub traffic: Traffic,
-    /// From publishing a line until everybody had it.
-    pub everybody: Times,
+    /// From publishing a line until all clients had it.
+    pub to_all: Times,
 }
 
-/// What was found out about one technique with so many in the chat.
+/// The figures of one technique at one size.
 struct Row {
     technique: Technique,
     listeners: usize,
-    calm: Told,
+    calm: FanOut,
     calm_work: Work,
-    flurry: Told,
+    flurry: FanOut,
     flurry_work: Work,
+    /// Connections that the server closed or refused.
     lost: usize,
 }
 
@@ -55,7 +57,7 @@ impl Row {
 /// Runs the experiment.
 ///
 /// # Errors
-/// When a server under test does not start.
+/// When a server under test doesn't start.
 pub fn findings(
     options: &Options,
     machine: &Machine,
@@ -74,13 +76,13 @@ pub fn findings(
         }
     }
     notes.push(
-        "the requests are those with which the listeners ask again; a wake-up is a context switch of the server"
+        "requests: those that the listeners send to ask again; wake-ups: the server's context switches"
             .to_string(),
     );
     notes.extend(losses(&rows));
     Ok(Findings {
         name: "storm",
-        question: "One person types in a chat of N. What does one line cost until everybody has it?",
+        question: "One person types in a chat of N. What does one line cost until all have it?",
         tables: vec![calm_table(&rows), flurry_table(&rows)],
         plots: plots(&rows),
         notes,
@@ -109,7 +111,7 @@ fn techniques(options: &Options) -> Vec<Technique> {
     }
 }
 
-/// How many lines are typed in the time there is.
+/// The number of lines that fit in the time.
 fn lines(options: &Options) -> usize {
     let usual = if options.quick { 5 } else { 20 };
     let asked = options.seconds.map(|seconds| {
@@ -138,7 +140,7 @@ fn measure_row(technique: Technique, listeners: usize, lines: usize) -> io::Resu
     })
 }
 
-/// Lets everybody in, and then the one who types.
+/// Connects the listeners and the typist; returns the typist.
 pub fn open(clients: &mut Clients, technique: Technique, listeners: usize) -> io::Result<usize> {
     clients.heads = Heads::Chromium;
     clients.listen_all(technique, listeners)?;
@@ -146,42 +148,43 @@ pub fn open(clients: &mut Clients, technique: Technique, listeners: usize) -> io
     clients.publisher()
 }
 
-/// One line after the other. A line waits until everybody has the one before it.
-pub fn type_lines(clients: &mut Clients, typist: usize, lines: usize) -> io::Result<Told> {
+/// Types the lines one at a time. Each waits until all clients have the one before it.
+pub fn type_lines(clients: &mut Clients, typist: usize, lines: usize) -> io::Result<FanOut> {
     let before = clients.traffic();
-    let mut told = Told {
+    let mut fan_out = FanOut {
         lines,
-        ..Told::default()
+        ..FanOut::default()
     };
     for number in 0..lines {
         let begun = Instant::now();
-        let (arrivals, took) = tell(clients, typist, number, 1)?;
-        told.arrivals += arrivals;
-        told.everybody.extend(took.as_ref());
+        let (arrivals, took) = publish_lines(clients, typist, number, 1)?;
+        fan_out.arrivals += arrivals;
+        fan_out.to_all.extend(took.as_ref());
         clients.until(GAP.saturating_sub(begun.elapsed()), |_| false)?;
-        clients.settle()?; // who has to, asks again
+        clients.settle()?; // long polls ask again
     }
-    told.traffic = clients.traffic() - before;
-    Ok(told)
+    fan_out.traffic = clients.traffic() - before;
+    Ok(fan_out)
 }
 
-/// All lines at once.
-pub fn type_flurry(clients: &mut Clients, typist: usize, lines: usize) -> io::Result<Told> {
+/// Publishes all lines at once.
+pub fn type_flurry(clients: &mut Clients, typist: usize, lines: usize) -> io::Result<FanOut> {
     let before = clients.traffic();
-    let (arrivals, took) = tell(clients, typist, 0, lines)?;
-    clients.settle()?; // who has to, asks again
-    let mut everybody = Times::default();
-    everybody.extend(took.as_ref());
-    Ok(Told {
+    let (arrivals, took) = publish_lines(clients, typist, 0, lines)?;
+    clients.settle()?; // long polls ask again
+    let mut to_all = Times::default();
+    to_all.extend(took.as_ref());
+    Ok(FanOut {
         lines,
         arrivals,
         traffic: clients.traffic() - before,
-        everybody,
+        to_all,
     })
 }
 
-/// Publishes so many lines, and waits until everybody has them: how many arrivals, and how long it took.
-fn tell(
+/// Publishes lines and waits until all clients have them; returns the arrivals, and the time if none is
+/// missing.
+fn publish_lines(
     clients: &mut Clients,
     typist: usize,
     first: usize,
@@ -207,8 +210,8 @@ fn tell(
 
 fn calm_table(rows: &[Row]) -> Table {
     let gap = GAP.as_millis();
-    let mut table = Table::new(
-        format!("What one line costs, one every {gap} ms"),
+    Table::new(
+        format!("What one line costs, at one every {gap} ms"),
         &[
             "by",
             "in the chat",
@@ -220,68 +223,66 @@ fn calm_table(rows: &[Row]) -> Table {
             "wake-ups",
             "wake-ups each",
             "server CPU ms",
-            "everybody has it after ms",
-            "at the worst",
+            "all have it after ms",
+            "longest",
         ],
-    );
-    for row in rows {
-        let work = row.calm_work.per(row.calm.lines);
-        table.row(vec![
-            row.technique.to_string().into(),
-            row.listeners.into(),
-            row.calm.lines.into(),
-            row.calm.arrivals.into(),
-            row.per_line(row.calm.traffic.requests).into(),
-            (row.per_line(row.calm.traffic.bytes_up) / 1000.0).into(),
-            (row.per_line(row.calm.traffic.bytes_down) / 1000.0).into(),
-            work.switches.into(),
-            (work.switches as f64 / row.listeners as f64).into(),
-            milliseconds(work.cpu).into(),
-            row.calm.everybody.median().into(),
-            row.calm.everybody.at(1.0).into(),
-        ]);
-    }
-    table
+        rows.iter().map(calm_cells),
+    )
+}
+
+fn calm_cells(row: &Row) -> Vec<Cell> {
+    let calm = &row.calm;
+    let work = row.calm_work.per(calm.lines);
+    vec![
+        row.technique.to_string().into(),
+        row.listeners.into(),
+        calm.lines.into(),
+        calm.arrivals.into(),
+        row.per_line(calm.traffic.requests).into(),
+        (row.per_line(calm.traffic.bytes_up) / 1000.0).into(),
+        (row.per_line(calm.traffic.bytes_down) / 1000.0).into(),
+        work.switches.into(),
+        (work.switches as f64 / row.listeners as f64).into(),
+        milliseconds(work.cpu).into(),
+        calm.to_all.median().into(),
+        calm.to_all.at(1.0).into(),
+    ]
 }
 
 fn flurry_table(rows: &[Row]) -> Table {
-    let mut table = Table::new(
-        format!("A flurry: {FLURRY} lines at the same moment"),
+    Table::new(
+        format!("A flurry: {FLURRY} lines at once"),
         &[
             "by",
             "in the chat",
             "arrivals",
             "requests",
-            "messages a request",
+            "messages per request",
             "KB up",
             "KB down",
             "wake-ups",
             "server CPU ms",
-            "everybody has all after ms",
+            "all have all after ms",
         ],
-    );
-    for row in rows {
-        let Traffic {
-            requests,
-            bytes_up,
-            bytes_down,
-        } = row.flurry.traffic;
-        table.row(vec![
-            row.technique.to_string().into(),
-            row.listeners.into(),
-            row.flurry.arrivals.into(),
-            requests.into(),
-            (requests > 0)
-                .then(|| row.flurry.arrivals as f64 / requests as f64)
-                .into(),
-            (bytes_up as f64 / 1000.0).into(),
-            (bytes_down as f64 / 1000.0).into(),
-            row.flurry_work.switches.into(),
-            milliseconds(row.flurry_work.cpu).into(),
-            row.flurry.everybody.median().into(),
-        ]);
-    }
-    table
+        rows.iter().map(flurry_cells),
+    )
+}
+
+fn flurry_cells(row: &Row) -> Vec<Cell> {
+    let (flurry, traffic) = (&row.flurry, row.flurry.traffic);
+    let per_request = flurry.arrivals as f64 / traffic.requests as f64;
+    vec![
+        row.technique.to_string().into(),
+        row.listeners.into(),
+        flurry.arrivals.into(),
+        traffic.requests.into(),
+        (traffic.requests > 0).then_some(per_request).into(),
+        (traffic.bytes_up as f64 / 1000.0).into(),
+        (traffic.bytes_down as f64 / 1000.0).into(),
+        row.flurry_work.switches.into(),
+        milliseconds(row.flurry_work.cpu).into(),
+        flurry.to_all.median().into(),
+    ]
 }
 
 fn losses(rows: &[Row]) -> Vec<String> {
@@ -290,7 +291,7 @@ fn losses(rows: &[Row]) -> Vec<String> {
         .filter(|row| row.lost > 0 || row.calm.arrivals != row.calm.lines * row.listeners);
     lost.map(|row| {
         format!(
-            "{} x {}: {} connections were lost, {} of {} lines arrived",
+            "{} x {}: {} connections lost, {} of {} lines arrived",
             row.listeners,
             row.technique,
             row.lost,
@@ -312,19 +313,19 @@ fn plots(rows: &[Row]) -> Vec<Plot> {
         })),
     };
     vec![
-        plot("Requests a line", "requests", &|row| {
+        plot("Requests per line", "requests", &|row| {
             Some(row.per_line(row.calm.traffic.requests))
         }),
         plot(
-            "Wake-ups of the server a line",
+            "Wake-ups of the server per line",
             "context switches",
             &|row| Some(row.per_line(row.calm_work.switches)),
         ),
-        plot("The server's processor time a line", "ms", &|row| {
+        plot("The server's CPU time per line", "ms", &|row| {
             Some(milliseconds(row.calm_work.per(row.calm.lines).cpu))
         }),
-        plot("Until everybody has the line", "ms", &|row| {
-            row.calm.everybody.median()
+        plot("Time until all have the line", "ms", &|row| {
+            row.calm.to_all.median()
         }),
     ]
 }

@@ -1,32 +1,33 @@
-//! `strain`: what N held connections cost, by technique, as N grows to what the machine has room for.
-//! Beside each size stands the yardstick: the same fan-out by [`one_thread`](super::one_thread).
+//! `strain`: what N held connections cost, by technique, as N grows to the machine's capacity. Beside each
+//! size stands the yardstick: the same fan-out by [`one_thread`](super::one_thread).
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::Options;
 use super::clients::Clients;
-use super::machine::{self, Machine};
+use super::findings::{Cell, Findings, Table};
+use super::machine::Machine;
+use super::options::Options;
 use super::plot::{self, Axis, Plot};
-use super::report::{Findings, Table};
-use super::requests::Technique;
+use super::proc;
 use super::statistics::{Times, milliseconds};
 use super::subject::{Subject, Usage, Work};
+use super::technique::Technique;
 
-/// How long one message may take to reach everyone before it is taken for lost.
+/// A message that has not reached every client by then is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The burst: so many messages at once, to so many listeners.
+/// The burst: messages published at once, and the clients they go to.
 const BURST: usize = 1000;
 const BURST_LISTENERS: usize = 500;
 
-/// Who is measured.
+/// A server under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Server {
-    /// comet, its clients listening by this technique.
+    /// comet, with clients of this technique.
     Threads(Technique),
-    /// The yardstick, with WebSockets.
+    /// The yardstick, with WebSocket clients.
     OneThread,
 }
 
@@ -53,59 +54,52 @@ impl Server {
     }
 }
 
-/// What was found out about one server with so many connections.
+/// The figures of one server at one size.
 struct Row {
     server: Server,
     connections: usize,
-    /// What it used before the first connection, and with all of them.
+    /// What the server used before the first connection, and with all of them.
     before: Usage,
     held: Usage,
-    /// The kernel's memory for all of them, both ends of each connection, in bytes.
+    /// The kernel's memory for all connections, both ends included, in bytes.
     kernel: u64,
+    /// From `connect` to the head of the answer.
     opened: Times,
-    /// What it did while nothing happened, and for how long.
+    /// The server's work while nothing was published, and the length of that time.
     idle: Work,
     idle_time: Duration,
-    told: Told,
-    /// How long a new, plain request took, in quiet and while a message went out to all.
+    fan_out: FanOut,
+    /// How long a plain request on a new connection took: while nothing else happened, and during a fan-out.
     plain_quiet: Times,
     plain_busy: Times,
+    /// Connections that the server closed or refused.
     lost: usize,
 }
 
-/// How one message after the other went out to all.
+/// The figures of one message to all clients, repeated in rounds.
 #[derive(Default)]
-struct Told {
-    /// From publishing to the middle one, to the 99th of a hundred, and to the last.
+struct FanOut {
+    /// From publishing until half of the clients, 99 % of them, and all of them had the message.
     median: Times,
     ninety_ninth: Times,
     last: Times,
-    /// What one message cost the server.
+    /// The server's work per message.
     message: Work,
-    /// How often a message did not reach someone.
+    /// Deliveries that never came.
     missed: usize,
 }
 
 /// Runs the experiment.
 ///
 /// # Errors
-/// When a server under test does not start.
-pub fn measure(
+/// When a server under test doesn't start.
+pub fn findings(
     options: &Options,
     machine: &Machine,
     progress: &ProgressBar,
 ) -> io::Result<Findings> {
     let (sizes, mut notes) = sizes(options, machine);
-    let servers = servers(options);
-    progress.set_length((sizes.len() * servers.len() + 3) as u64);
-    let mut rows = Vec::new();
-    for &size in &sizes {
-        for &server in &servers {
-            progress.set_message(format!("{size} x {}", server.name()));
-            rows.push(measure_row(server, size, options)?);
-            progress.inc(1);
-        }
-    }
+    let rows = measure(&sizes, options, progress)?;
     let mut tables = vec![held_table(&rows), message_table(&rows)];
     if options.asks_for(Technique::Websocket) {
         tables.push(ratio_table(&rows));
@@ -118,15 +112,30 @@ pub fn measure(
     notes.extend(losses(&rows));
     Ok(Findings {
         name: "strain",
-        question: "N connections are held, and one message goes to all of them. What do they cost, thread by thread, \
-            and what does the same cost when one thread holds them all?",
+        question: "N connections are held, and one message goes to all of them. What does that cost with a thread per \
+            connection, and with one thread for all?",
         tables,
         plots: plots(&rows),
         notes,
     })
 }
 
-/// How many connections: what was asked for, as far as the machine has room for it.
+/// Every server at every size.
+fn measure(sizes: &[usize], options: &Options, progress: &ProgressBar) -> io::Result<Vec<Row>> {
+    let servers = servers(options);
+    progress.set_length((sizes.len() * servers.len() + 3) as u64);
+    let mut rows = Vec::new();
+    for &size in sizes {
+        for &server in &servers {
+            progress.set_message(format!("{size} x {}", server.name()));
+            rows.push(measure_row(server, size, options)?);
+            progress.inc(1);
+        }
+    }
+    Ok(rows)
+}
+
+/// The numbers of connections, and notes on the machine's capacity.
 fn sizes(options: &Options, machine: &Machine) -> (Vec<usize>, Vec<String>) {
     let asked = match (options.connections.is_empty(), options.quick) {
         (false, _) => options.sizes(),
@@ -135,7 +144,7 @@ fn sizes(options: &Options, machine: &Machine) -> (Vec<usize>, Vec<String>) {
     };
     let (sizes, mut notes) = machine.fit(asked);
     notes.push(format!(
-        "this machine has room for {} connections; what ends it first: {}",
+        "this machine's capacity is {} connections, limited by {}",
         machine.capacity.connections, machine.capacity.set_by
     ));
     (sizes, notes)
@@ -163,7 +172,7 @@ fn rounds(options: &Options) -> usize {
     if options.quick { 3 } else { 11 }
 }
 
-/// Long enough for one heartbeat of each connection (20 s), unless it has to be quick.
+/// By default long enough for one heartbeat of each connection (20 s).
 fn idle_time(options: &Options) -> Duration {
     let seconds = options
         .seconds
@@ -173,14 +182,14 @@ fn idle_time(options: &Options) -> Duration {
 
 fn measure_row(server: Server, connections: usize, options: &Options) -> io::Result<Row> {
     let subject = server.start()?;
-    let (before, kernel_before) = (subject.usage(), machine::kernel_memory());
+    let (before, kernel_before) = (subject.usage(), proc::kernel_memory());
     let mut clients = Clients::new(subject.address)?;
     clients.listen_all(server.technique(), connections)?;
     let (held, kernel) = (
         subject.usage(),
-        machine::kernel_memory().saturating_sub(kernel_before),
+        proc::kernel_memory().saturating_sub(kernel_before),
     );
-    // What follows is measured in the order in which it stands here.
+    // The fields below are measured in this order.
     Ok(Row {
         server,
         connections,
@@ -191,20 +200,20 @@ fn measure_row(server: Server, connections: usize, options: &Options) -> io::Res
         idle: work_during(&subject, || clients.until(idle_time(options), |_| false))?,
         idle_time: idle_time(options),
         plain_quiet: ask_in_quiet(&mut clients)?,
-        told: tell_everyone(&subject, &mut clients, rounds(options))?,
+        fan_out: fan_out(&subject, &mut clients, rounds(options))?,
         plain_busy: ask_while_busy(&mut clients, rounds(options))?,
         lost: clients.lost,
     })
 }
 
-/// What the server does in the meantime.
+/// The server's work in the meantime.
 fn work_during(subject: &Subject, meantime: impl FnOnce() -> io::Result<bool>) -> io::Result<Work> {
     let before = subject.work();
     meantime()?;
     Ok(subject.work() - before)
 }
 
-/// Plain requests, one after the other, while nothing else happens.
+/// Plain requests, one at a time, while nothing else happens.
 fn ask_in_quiet(clients: &mut Clients) -> io::Result<Times> {
     for asked in 1..=20 {
         clients.ask_plainly()?;
@@ -213,31 +222,31 @@ fn ask_in_quiet(clients: &mut Clients) -> io::Result<Times> {
     Ok(Times::of(&clients.answered))
 }
 
-/// One message after the other, each to everyone.
-fn tell_everyone(subject: &Subject, clients: &mut Clients, rounds: usize) -> io::Result<Told> {
-    let mut told = Told::default();
+/// Sends one message per round to all clients.
+fn fan_out(subject: &Subject, clients: &mut Clients, rounds: usize) -> io::Result<FanOut> {
+    let mut fan_out = FanOut::default();
     let publisher = clients.publisher()?;
     let before = subject.work();
     for round in 0..rounds {
-        let everyone = clients.listening();
+        let listening = clients.listening();
         let mut delays = publish_to_all(clients, publisher, round, |_| Ok(()))?;
         delays.sort();
-        told.median.extend(rank(&delays, everyone, 50));
-        told.ninety_ninth.extend(rank(&delays, everyone, 99));
-        told.last.extend(rank(&delays, everyone, 100));
-        told.missed += everyone.saturating_sub(delays.len());
-        clients.until(Duration::from_millis(100), |_| false)?; // who has to, asks again
+        fan_out.median.extend(rank(&delays, listening, 50));
+        fan_out.ninety_ninth.extend(rank(&delays, listening, 99));
+        fan_out.last.extend(rank(&delays, listening, 100));
+        fan_out.missed += listening.saturating_sub(delays.len());
+        clients.until(Duration::from_millis(100), |_| false)?; // long polls ask again
     }
-    told.message = (subject.work() - before).per(rounds);
-    Ok(told)
+    fan_out.message = (subject.work() - before).per(rounds);
+    Ok(fan_out)
 }
 
-/// How long it took until so many of a hundred had it; none if not so many ever had it.
-fn rank(delays: &[Duration], everyone: usize, hundredths: usize) -> Option<&Duration> {
-    delays.get((everyone * hundredths).div_ceil(100).checked_sub(1)?)
+/// The delay after which this percentage of the clients had the message; `None` if it was never reached.
+fn rank(delays: &[Duration], listening: usize, hundredths: usize) -> Option<&Duration> {
+    delays.get((listening * hundredths).div_ceil(100).checked_sub(1)?)
 }
 
-/// The same, with a plain request by somebody else in the middle of it: how long that took.
+/// Times a plain request in the middle of each fan-out.
 fn ask_while_busy(clients: &mut Clients, rounds: usize) -> io::Result<Times> {
     let publisher = clients.publisher()?;
     clients.answered.clear();
@@ -249,20 +258,20 @@ fn ask_while_busy(clients: &mut Clients, rounds: usize) -> io::Result<Times> {
     Ok(Times::of(&clients.answered))
 }
 
-/// Publishes one message, waits until everyone has it, and answers with how long it took to each.
+/// Publishes one message and waits until all clients have it; returns the delay to each.
 fn publish_to_all(
     clients: &mut Clients,
     publisher: usize,
     round: usize,
     meanwhile: impl FnOnce(&mut Clients) -> io::Result<()>,
 ) -> io::Result<Vec<Duration>> {
-    let everyone = clients.listening();
+    let listening = clients.listening();
     clients.arrivals.clear();
     clients.published.clear();
     clients.publish(publisher, &format!(r#"{{"round":{round}}}"#))?;
     meanwhile(clients)?;
     clients.until(PATIENCE, |clients| {
-        clients.arrivals.len() >= everyone && !clients.published.is_empty()
+        clients.arrivals.len() >= listening && !clients.published.is_empty()
     })?;
     let Some(published) = clients.published.first().copied() else {
         return Ok(Vec::new());
@@ -275,8 +284,8 @@ fn publish_to_all(
 }
 
 fn held_table(rows: &[Row]) -> Table {
-    let mut table = Table::new(
-        "Held connections (memory: KB each; the kernel's is both ends of the connection's; connect: until the answer's head was there)",
+    Table::new(
+        "Held connections (KB: memory per connection, the kernel's includes both ends; connect: until the answer's head arrived)",
         &[
             "by",
             "connections",
@@ -290,126 +299,120 @@ fn held_table(rows: &[Row]) -> Table {
             "idle % of a core",
             "idle switches/s",
         ],
-    );
-    for row in rows {
-        let each = |bytes: u64| bytes as f64 / 1024.0 / row.connections as f64;
-        let seconds = row.idle_time.as_secs_f64();
-        table.row(vec![
-            row.server.name().into(),
-            row.connections.into(),
-            row.opened.median().into(),
-            row.opened.at(0.99).into(),
-            row.held.threads.into(),
-            row.held.files.into(),
-            row.held.maps.into(),
-            each(row.held.resident.saturating_sub(row.before.resident)).into(),
-            each(row.kernel).into(),
-            (row.idle.cpu.as_secs_f64() / seconds * 100.0).into(),
-            (row.idle.switches as f64 / seconds).into(),
-        ]);
-    }
-    table
+        rows.iter().map(held_cells),
+    )
+}
+
+fn held_cells(row: &Row) -> Vec<Cell> {
+    let each = |bytes: u64| bytes as f64 / 1024.0 / row.connections as f64;
+    let seconds = row.idle_time.as_secs_f64();
+    vec![
+        row.server.name().into(),
+        row.connections.into(),
+        row.opened.median().into(),
+        row.opened.at(0.99).into(),
+        row.held.threads.into(),
+        row.held.files.into(),
+        row.held.maps.into(),
+        each(row.held.resident.saturating_sub(row.before.resident)).into(),
+        each(row.kernel).into(),
+        (row.idle.cpu.as_secs_f64() / seconds * 100.0).into(),
+        (row.idle.switches as f64 / seconds).into(),
+    ]
 }
 
 fn message_table(rows: &[Row]) -> Table {
-    let mut table = Table::new(
-        "One message to all of them (ms from publishing; medians over the rounds), and a plain request on a new connection",
+    Table::new(
+        "One message to all of them (ms from publishing, medians over the rounds), and a plain request on a new connection",
         &[
             "by",
             "connections",
             "half have it",
             "99 % have it",
-            "the last has it",
+            "all have it",
             "server CPU ms",
             "switches each",
             "plain request, quiet",
-            "the longest",
-            "plain request meanwhile",
-            "longest",
+            "longest, quiet",
+            "plain request, during fan-out",
+            "longest, during fan-out",
         ],
-    );
-    for row in rows {
-        table.row(vec![
-            row.server.name().into(),
-            row.connections.into(),
-            row.told.median.median().into(),
-            row.told.ninety_ninth.median().into(),
-            row.told.last.median().into(),
-            milliseconds(row.told.message.cpu).into(),
-            (row.told.message.switches as f64 / row.connections as f64).into(),
-            row.plain_quiet.median().into(),
-            row.plain_quiet.at(1.0).into(),
-            row.plain_busy.median().into(),
-            row.plain_busy.at(1.0).into(),
-        ]);
-    }
-    table
+        rows.iter().map(message_cells),
+    )
 }
 
-/// Threads against the yardstick, size by size.
+fn message_cells(row: &Row) -> Vec<Cell> {
+    vec![
+        row.server.name().into(),
+        row.connections.into(),
+        row.fan_out.median.median().into(),
+        row.fan_out.ninety_ninth.median().into(),
+        row.fan_out.last.median().into(),
+        milliseconds(row.fan_out.message.cpu).into(),
+        (row.fan_out.message.switches as f64 / row.connections as f64).into(),
+        row.plain_quiet.median().into(),
+        row.plain_quiet.at(1.0).into(),
+        row.plain_busy.median().into(),
+        row.plain_busy.at(1.0).into(),
+    ]
+}
+
+/// A thread per connection against the yardstick, size by size.
 fn ratio_table(rows: &[Row]) -> Table {
-    let mut table = Table::new(
-        "WebSocket, the last delivery: a thread for each against one for all",
+    let pairs = last_deliveries(rows);
+    let each = |(size, threads, _): &(usize, f64, f64)| threads * 1000.0 / *size as f64;
+    let smallest = pairs.first().map_or(f64::NAN, each);
+    let cells = pairs.iter().map(|pair| {
+        let &(size, threads, one) = pair;
+        vec![
+            size.into(),
+            threads.into(),
+            one.into(),
+            (threads / one).into(),
+            each(pair).into(),
+            (each(pair) / smallest).into(),
+        ]
+    });
+    Table::new(
+        "WebSocket, time until all have it: a thread per connection against one thread",
         &[
             "connections",
             "threads ms",
             "one thread ms",
             "ratio",
-            "threads, µs a subscriber",
-            "against the fewest",
+            "threads, µs per subscriber",
+            "relative to the smallest size",
         ],
-    );
-    let last = |server: Server, size: usize| {
-        let row = rows
-            .iter()
-            .find(|row| row.server == server && row.connections == size);
-        row.and_then(|row| row.told.last.median())
-    };
-    let mut first = None;
-    for row in rows.iter().filter(|row| row.server == Server::OneThread) {
-        let size = row.connections;
-        let (threads, one) = (
-            last(Server::Threads(Technique::Websocket), size),
-            last(Server::OneThread, size),
-        );
-        let (Some(threads), Some(one)) = (threads, one) else {
-            continue;
-        };
-        let each = threads * 1000.0 / size as f64;
-        let fewest = *first.get_or_insert(each);
-        table.row(vec![
-            size.into(),
-            threads.into(),
-            one.into(),
-            (threads / one).into(),
-            each.into(),
-            (each / fewest).into(),
-        ]);
-    }
-    table
+        cells,
+    )
 }
 
-/// A thousand messages at once: does each sleeping thread write once for all that came?
-fn burst_table(options: &Options) -> io::Result<Table> {
-    let listeners = if options.quick {
-        BURST_LISTENERS / 5
-    } else {
-        BURST_LISTENERS
+/// For each size with both servers: the size, and the last delivery in ms by threads and by one thread.
+fn last_deliveries(rows: &[Row]) -> Vec<(usize, f64, f64)> {
+    let last = |server: Server, size: usize| {
+        let mut rows = rows.iter();
+        let row = rows.find(|row| row.server == server && row.connections == size);
+        row.and_then(|row| row.fan_out.last.median())
     };
-    let mut table = Table::new(
-        format!("A burst of {BURST} messages to {listeners} WebSockets"),
-        &[
-            "by",
-            "ms until all have all",
-            "arrived",
-            "of",
-            "writes a subscriber",
-            "messages a write",
-        ],
-    );
+    let yardsticks = rows.iter().filter(|row| row.server == Server::OneThread);
+    let pair = |row: &Row| {
+        let size = row.connections;
+        let threads = last(Server::Threads(Technique::Websocket), size)?;
+        Some((size, threads, last(Server::OneThread, size)?))
+    };
+    yardsticks.filter_map(pair).collect()
+}
+
+/// Many messages at once: each sleeping thread should write once for several of them.
+fn burst_table(options: &Options) -> io::Result<Table> {
+    let listeners = match options.quick {
+        true => BURST_LISTENERS / 5,
+        false => BURST_LISTENERS,
+    };
+    let mut rows = Vec::new();
     for server in [Server::Threads(Technique::Websocket), Server::OneThread] {
         let burst = burst(server, listeners)?;
-        table.row(vec![
+        rows.push(vec![
             server.name().into(),
             burst.took.into(),
             burst.arrived.into(),
@@ -418,15 +421,26 @@ fn burst_table(options: &Options) -> io::Result<Table> {
             burst.writes.map(|writes| BURST as f64 / writes).into(),
         ]);
     }
-    Ok(table)
+    Ok(Table::new(
+        format!("A burst of {BURST} messages to {listeners} WebSockets"),
+        &[
+            "by",
+            "ms until all have all",
+            "arrived",
+            "of",
+            "writes per subscriber",
+            "messages per write",
+        ],
+        rows,
+    ))
 }
 
-/// What became of a burst.
+/// The figures of a burst.
 struct Burst {
-    /// Until all had all, in milliseconds.
+    /// Until all clients had all messages, in milliseconds.
     took: Option<f64>,
     arrived: usize,
-    /// How often the server wrote, for each listener.
+    /// The server's writes per client.
     writes: Option<f64>,
 }
 
@@ -450,7 +464,7 @@ fn burst(server: Server, listeners: usize) -> io::Result<Burst> {
     })
 }
 
-/// The server's own count of its writes to WebSockets; the yardstick has none: it writes each message.
+/// The server's own count of its writes to WebSockets. The yardstick keeps none.
 fn writes(subject: &Subject) -> Option<f64> {
     subject.stats()?["techniques"]["websocket"]["writes"].as_f64()
 }
@@ -459,21 +473,12 @@ fn writes_since(subject: &Subject, before: Option<f64>) -> Option<f64> {
     Some(writes(subject)? - before?)
 }
 
-/// One connection after the other, until the server says that it is full.
+/// Opens connections until the server refuses one.
 fn ceiling_table(
     options: &Options,
     machine: &Machine,
     notes: &mut Vec<String>,
 ) -> io::Result<Table> {
-    let mut table = Table::new(
-        "The ceiling: connections are opened until one is refused",
-        &[
-            "held",
-            "refused after ms",
-            "a message reached",
-            "the desk answers after ms",
-        ],
-    );
     let subject = low_or_real_ceiling(options, machine, notes)?;
     let mut clients = Clients::new(subject.address)?;
     while clients.lost == 0 && clients.listen(Technique::Websocket).is_ok() {}
@@ -481,22 +486,24 @@ fn ceiling_table(
     let held = clients.listening();
     let refused = time_of_refusal(&mut clients);
     if refused.is_none() {
-        notes
-            .push("the lab ran out of descriptors or ports before the server was full".to_string());
+        let note = "the lab ran out of descriptors or ports before the server reached its ceiling";
+        notes.push(note.to_string());
     }
     let asked = Instant::now();
     let desk = subject.stats().map(|_| milliseconds(asked.elapsed()));
     let reached = say_to_all(&mut clients, held)?;
-    table.row(vec![
-        held.into(),
-        refused.into(),
-        reached.into(),
-        desk.into(),
-    ]);
-    Ok(table)
+    let columns = [
+        "held",
+        "refused after ms",
+        "a message reached",
+        "the desk answers after ms",
+    ];
+    let cells = vec![held.into(), refused.into(), reached.into(), desk.into()];
+    let title = "The ceiling: connections are opened until one is refused";
+    Ok(Table::new(title, &columns, [cells]))
 }
 
-/// The server to be filled up: to what this machine has room for, or, to be quick, to a few hundred.
+/// A server whose ceiling is this machine's capacity; for `--quick`, a few hundred connections.
 fn low_or_real_ceiling(
     options: &Options,
     machine: &Machine,
@@ -506,11 +513,12 @@ fn low_or_real_ceiling(
         return Subject::comet(&[]);
     }
     let cap = machine.fit(vec![500]).0[0].to_string();
-    notes.push(format!("the ceiling was lowered to {cap}, to be quick"));
+    notes.push(format!("--quick: the ceiling was lowered to {cap}"));
     Subject::comet(&["--max-connections", &cap])
 }
 
-/// How long a full server takes to refuse one more, in milliseconds; none if it could not be asked.
+/// How long the server takes to refuse one more connection, in milliseconds; `None` if the lab can't open
+/// one.
 fn time_of_refusal(clients: &mut Clients) -> Option<f64> {
     let (asked, lost) = (Instant::now(), clients.lost);
     clients.listen(Technique::Websocket).ok()?;
@@ -520,7 +528,7 @@ fn time_of_refusal(clients: &mut Clients) -> Option<f64> {
         .then(|| milliseconds(asked.elapsed()))
 }
 
-/// Has one say something to all who are `held`: how many it reached.
+/// Sends a message from one client to all `held`; returns how many it reached.
 fn say_to_all(clients: &mut Clients, held: usize) -> io::Result<usize> {
     clients.arrivals.clear();
     clients.say(0, r#"{"to":"all"}"#)?;
@@ -531,14 +539,14 @@ fn say_to_all(clients: &mut Clients, held: usize) -> io::Result<usize> {
 fn losses(rows: &[Row]) -> Vec<String> {
     let lost = rows
         .iter()
-        .filter(|row| row.lost > 0 || row.told.missed > 0);
+        .filter(|row| row.lost > 0 || row.fan_out.missed > 0);
     lost.map(|row| {
         format!(
-            "{} of {} connections by {} were lost, and {} messages missed",
+            "lost: {} of {} connections by {}, and {} deliveries",
             row.lost,
             row.connections,
             row.server.name(),
-            row.told.missed
+            row.fan_out.missed
         )
     })
     .collect()
@@ -555,15 +563,15 @@ fn plots(rows: &[Row]) -> Vec<Plot> {
         })),
     };
     vec![
-        plot("One message to all: until the last has it", "ms", &|row| {
-            row.told.last.median()
+        plot("One message to all: time until all have it", "ms", &|row| {
+            row.fan_out.last.median()
         }),
         plot("Threads", "threads", &|row| Some(row.held.threads as f64)),
         plot("Resident memory", "MB", &|row| {
             Some(row.held.resident as f64 / 1e6)
         }),
         plot(
-            "A plain request on a new connection, while a message goes out",
+            "A plain request on a new connection, during a fan-out",
             "ms",
             &|row| row.plain_busy.median(),
         ),

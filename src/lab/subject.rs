@@ -1,4 +1,4 @@
-//! What the lab measures: a server in a process of its own, seen from outside, through /proc.
+//! A server under test, in a process of its own, measured from outside through [`proc`].
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
-use procfs::process::Process;
 use serde_json::Value;
+
+use super::proc;
 
 /// A server under test. Dropping it ends the process.
 pub struct Subject {
     child: Child,
     pub address: SocketAddr,
-    /// The desk, if it has one.
+    /// Its desk, if it has one.
     pub desk: Option<SocketAddr>,
-    process: Process,
+    process: Pid,
 }
 
-/// What a server uses.
+/// What a server uses at a moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     pub threads: usize,
@@ -34,12 +34,12 @@ pub struct Usage {
     pub maps: usize,
 }
 
-/// What a server has done until now.
+/// What a server has done so far, or between two readings.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Work {
-    /// Processor time, the kernel's on its behalf included.
+    /// CPU time, the kernel's on its behalf included.
     pub cpu: Duration,
-    /// How often a thread of it gave up a processor, or lost it.
+    /// Context switches of all its threads.
     pub switches: u64,
 }
 
@@ -55,7 +55,7 @@ impl std::ops::Sub for Work {
 }
 
 impl Work {
-    /// One of so many equal parts.
+    /// The work of one of `parts` equal parts.
     pub fn per(self, parts: usize) -> Work {
         Work {
             cpu: self.cpu / parts.max(1) as u32,
@@ -68,62 +68,58 @@ impl Subject {
     /// comet itself, on free ports.
     ///
     /// # Errors
-    /// When it does not start; the message has what it said.
+    /// When it doesn't start.
     pub fn comet(more: &[&str]) -> io::Result<Subject> {
         let free = "127.0.0.1:0";
         let arguments = ["--listen", free, "--desk", free];
-        Subject::start(&[&arguments, more].concat(), 2)
+        Subject::start(&[&arguments, more].concat(), Stdio::null(), 2)
     }
 
-    /// The yardstick: [`super::one_thread`].
+    /// The yardstick for strain: [`super::one_thread`].
     pub fn one_thread() -> io::Result<Subject> {
-        Subject::start(&["lab", "one-thread"], 1)
+        Subject::start(&["lab", "one-thread"], Stdio::null(), 1)
     }
 
-    fn start(arguments: &[&str], lines: usize) -> io::Result<Subject> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(arguments)
-            .env("RUST_LOG", "warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        let lab = Pid::this();
-        // SAFETY: between fork and exec this makes two system calls, and touches no memory.
-        unsafe { command.pre_exec(move || end_with(lab)) };
-        let mut child = command.spawn()?;
-        let process = Process::new(child.id() as i32).map_err(io::Error::other)?;
-        let addresses = child
-            .stdout
-            .take()
-            .map(|stdout| read_addresses(BufReader::new(stdout), lines));
+    /// The yardstick for throughput, [`super::plain_threads`]. It answers every request with `answer`.
+    pub fn plain_threads(answer: &[u8]) -> io::Result<Subject> {
+        let (input, mut writer) = io::pipe()?;
+        writer.write_all(answer)?;
+        drop(writer);
+        Subject::start(&["lab", "plain-threads"], input.into(), 1)
+    }
+
+    /// Starts `comet` with these arguments, and reads its address, and its desk's, from its first `lines`.
+    fn start(arguments: &[&str], input: Stdio, lines: usize) -> io::Result<Subject> {
+        let mut child = command(arguments)?.stdin(input).spawn()?;
+        let stdout = child.stdout.take().map(BufReader::new);
+        let addresses = stdout.map(|stdout| read_addresses(stdout, lines));
         let addresses = addresses.unwrap_or_default();
         let Some(&address) = addresses.first() else {
             let _ = child.kill();
             let _ = child.wait();
             return Err(io::Error::other(
-                "the server under test did not start: see what it said above",
+                "the server under test did not start: see its message above",
             ));
         };
         Ok(Subject {
+            process: Pid::from_raw(child.id() as i32),
             child,
             address,
             desk: addresses.get(1).copied(),
-            process,
         })
     }
 
     /// What it uses now.
     pub fn usage(&self) -> Usage {
-        let status = self.process.status().ok();
         Usage {
-            threads: status.as_ref().map_or(0, |status| status.threads as usize),
-            resident: status.and_then(|status| status.vmrss).unwrap_or(0) * 1024,
-            files: self.process.fd_count().unwrap_or(0),
-            maps: self.process.maps().map_or(0, |maps| maps.len()),
+            threads: proc::threads(self.process),
+            resident: proc::resident(self.process),
+            files: proc::open_files(self.process),
+            maps: proc::mappings(self.process),
         }
     }
 
-    /// What the server says of itself, at its desk.
+    /// The server's own counts, from its desk.
     pub fn stats(&self) -> Option<Value> {
         let mut socket = TcpStream::connect(self.desk?).ok()?;
         socket
@@ -137,34 +133,12 @@ impl Subject {
         serde_json::from_str(body).ok()
     }
 
-    /// What it has done until now. Costs one look at each of its threads.
+    /// Its work so far. Reads a file for each of its threads.
     pub fn work(&self) -> Work {
-        let tasks = self.process.tasks().into_iter().flatten().flatten();
-        let statuses = tasks.filter_map(|task| task.status().ok());
-        let switches = |status: procfs::process::Status| {
-            status.voluntary_ctxt_switches.unwrap_or(0)
-                + status.nonvoluntary_ctxt_switches.unwrap_or(0)
-        };
         Work {
-            cpu: self.cpu(),
-            switches: statuses.map(switches).sum(),
+            cpu: proc::cpu(self.process),
+            switches: proc::switches(self.process),
         }
-    }
-
-    /// By its own clock: /proc/PID/stat counts in steps of 10 ms, too long for one message.
-    fn cpu(&self) -> Duration {
-        let pid = Pid::from_raw(self.process.pid());
-        let time = clock_getcpuclockid(pid).and_then(clock_gettime);
-        time.map_or(Duration::ZERO, Duration::from)
-    }
-}
-
-/// However the lab ends, its servers end with it.
-fn end_with(lab: Pid) -> io::Result<()> {
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
-    match Pid::parent() == lab {
-        true => Ok(()),
-        false => Err(io::ErrorKind::Interrupted.into()), // it has ended already
     }
 }
 
@@ -175,7 +149,28 @@ impl Drop for Subject {
     }
 }
 
-/// The addresses that a server prints: `listening on http://127.0.0.1:41237/`.
+fn command(arguments: &[&str]) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(arguments)
+        .env("RUST_LOG", "warn")
+        .stdout(Stdio::piped());
+    let lab = Pid::this();
+    // SAFETY: between fork and exec this makes two system calls, and touches no memory.
+    unsafe { command.pre_exec(move || end_with(lab)) };
+    Ok(command)
+}
+
+/// Asks the kernel to kill the server when the lab ends, however it ends.
+fn end_with(lab: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    match Pid::parent() == lab {
+        true => Ok(()),
+        false => Err(io::ErrorKind::Interrupted.into()), // the lab has already ended
+    }
+}
+
+/// The addresses in a server's output: `listening on http://127.0.0.1:41237/`.
 fn read_addresses(mut stdout: impl BufRead, lines: usize) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     let mut line = String::new();

@@ -1,8 +1,8 @@
-//! `wire`: requests and bytes, up and down, for each message that is delivered, by technique and by how
-//! much is going on. Heads, chunks and frames are counted too, on the socket; the heads that go up are a
-//! real Chromium's ([`chromium`]). TCP's own packets are not counted. *Article: 폴링, 롱폴링, WebSocket.*
+//! `wire`: requests and bytes, up and down, per delivered message, by technique and by message rate. Counted
+//! on the socket, with heads, chunks and frames, but without TCP's own packets. The clients send a real
+//! Chromium's heads ([`chromium`]). *Article: 폴링, 롱폴링, WebSocket.*
 //!
-//! All rates and techniques run side by side, each client alone with its technique and its topic.
+//! All rates and techniques run side by side, with one client for each pair.
 
 use std::collections::HashSet;
 use std::io;
@@ -12,36 +12,37 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
-use super::Options;
 use super::chromium;
 use super::clients::{Clients, Listener, Traffic};
+use super::findings::{Cell, Findings, Table};
+use super::options::Options;
 use super::pace::{self, Due};
 use super::plot::{Axis, Line, Plot};
-use super::report::{Cell, Findings, Table};
-use super::requests::{Heads, Technique};
+use super::requests::Heads;
 use super::subject::Subject;
+use super::technique::Technique;
 use crate::event::Event;
 
-/// The article's intervals: that of its code, and that of its ball game.
+/// The intervals of the article's code and of its ball game.
 const INTERVALS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(5)];
-/// What a polling client got when it had just begun to ask says little: there was nothing old to get.
+/// Seconds before the measurement: a polling client's first answers have nothing to bring yet.
 const WARM_UP: f64 = 5.0;
-/// How long a message may take before it is taken for lost.
+/// A message that has not arrived by then is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The topic in which one message is looked at by itself.
+/// The topic for measuring a single message.
 const ONE: &str = "wire-one";
 
-/// How much is going on in a topic.
+/// A topic and its message rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     pub name: &'static str,
     pub topic: &'static str,
-    /// Messages a second, on average.
+    /// Messages per second, on average.
     pub per_second: f64,
 }
 
-/// From a game before it begins to a chat of many.
+/// From a game before it begins to a busy chat.
 pub const RATES: [Rate; 5] = [
     rate("silence", "wire-silence", 0.0),
     rate("one in 5 s", "wire-5s", 0.2),
@@ -64,21 +65,21 @@ impl Rate {
     }
 }
 
-/// What one client did.
+/// The figures of one client.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub rate: Rate,
     pub listener: Listener,
-    /// Until it listened: the first requests, and the heads of their answers.
+    /// The traffic until it listened: the first requests, and the heads of their answers.
     pub opening: Traffic,
-    /// From then until the measurement began.
+    /// The traffic from then until the measurement.
     pub warm_up: Traffic,
-    /// While it was measured, and for how long.
+    /// The traffic measured, and the length of the measurement.
     pub traffic: Traffic,
     pub seconds: f64,
-    /// Messages that came in this time.
+    /// Messages that arrived in this time.
     pub delivered: usize,
-    /// Messages that did not come, though they could have.
+    /// Messages that did not arrive, although they were due.
     pub missing: usize,
 }
 
@@ -99,17 +100,17 @@ impl Row {
     }
 }
 
-/// What it took to tell one message to one client, or to say one.
+/// The traffic of delivering one message to one client, or of sending one.
 #[derive(Clone, Debug)]
 pub struct One {
     pub name: String,
     pub traffic: Traffic,
-    /// Of all bytes, those that are the message itself.
+    /// The bytes of the message itself.
     pub message_bytes: u64,
 }
 
 impl One {
-    /// Heads, chunks and frames: what is not the message.
+    /// The bytes of heads, chunks and frames.
     pub fn around(&self) -> u64 {
         self.traffic.bytes_up + self.traffic.bytes_down - self.message_bytes
     }
@@ -118,7 +119,7 @@ impl One {
 /// Runs the experiment.
 ///
 /// # Errors
-/// When the server under test does not start.
+/// When the server under test doesn't start.
 pub fn findings(options: &Options, progress: &ProgressBar) -> io::Result<Findings> {
     let ways = ways(options);
     let seconds = seconds(options);
@@ -128,8 +129,8 @@ pub fn findings(options: &Options, progress: &ProgressBar) -> io::Result<Finding
     let rows = measure(&mut clients, &ways, seconds, progress)?;
     Ok(Findings {
         name: "wire",
-        question: "What goes over the wire for each message that is delivered, heads and frames included, when a real \
-            Chromium asks, and how does it change with how much is going on?",
+        question: "How many requests and bytes does each delivered message take, heads and frames included, with a real \
+            Chromium's heads, and how does that change with the message rate?",
         tables: vec![
             one_table(&ones),
             silence_table(&rows),
@@ -154,14 +155,14 @@ fn seconds(options: &Options) -> f64 {
     seconds.unwrap_or(if options.quick { 10.0 } else { 60.0 })
 }
 
-/// One message to one client each, and one said by each of the two ways.
+/// Delivers one message to a client of each technique, and sends one by POST and one by WebSocket.
 pub fn measure_one(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<One>> {
     clients.heads = Heads::Chromium;
     let listening = open_one(clients, ways)?;
     let publisher = clients.publisher_to(ONE)?;
     clients.settle()?;
-    let before: Vec<Traffic> = listening
-        .iter()
+    let each = listening.iter();
+    let before: Vec<Traffic> = each
         .map(|(_, client)| clients.traffic_of(*client))
         .collect();
     clients.publish(publisher, &pace::message(0))?;
@@ -185,7 +186,7 @@ pub fn measure_one(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<O
 /// A client of each technique.
 fn open_one(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<(Technique, usize)>> {
     let mut techniques: Vec<Technique> = ways.iter().map(|way| way.technique).collect();
-    techniques.dedup(); // polling is there once an interval
+    techniques.dedup(); // polling has an entry for each interval
     let mut listening = Vec::new();
     for technique in techniques {
         let client = clients.add(Listener::by(technique).to(ONE))?;
@@ -195,8 +196,7 @@ fn open_one(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<(Techniq
     Ok(listening)
 }
 
-/// What the publisher said, in its POST; and what a WebSocket says: a frame goes up, and nothing comes
-/// back for it.
+/// The publisher's POST and its answer; and a WebSocket's frame, which has no answer.
 fn say_one(
     clients: &mut Clients,
     publisher: usize,
@@ -204,7 +204,7 @@ fn say_one(
 ) -> io::Result<Vec<One>> {
     let text = pace::message(1);
     let said = |by: &str, traffic: Traffic| One {
-        name: format!("to say one: {by}"),
+        name: format!("to send one: {by}"),
         traffic,
         message_bytes: text.len() as u64,
     };
@@ -223,14 +223,14 @@ struct Lane {
     rate: Rate,
     listener: Listener,
     client: usize,
-    /// Who publishes at this rate.
+    /// The publisher of this rate.
     publisher: usize,
-    /// What it had sent and received once it listened, and when the measurement began.
+    /// The client's traffic so far when it listened, and when the measurement began.
     opened: Traffic,
     warm: Traffic,
 }
 
-/// Every rate by every way, side by side, for so many seconds after some to warm up.
+/// All rates by all techniques, side by side, for `seconds` after the warm-up.
 pub fn measure(
     clients: &mut Clients,
     ways: &[Listener],
@@ -259,7 +259,7 @@ pub fn measure(
         .collect())
 }
 
-/// Lets all in, and waits until each of them listens.
+/// Connects all clients, and waits until each of them listens.
 fn open(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<Lane>> {
     let mut lanes = Vec::new();
     for rate in RATES {
@@ -283,8 +283,7 @@ fn open(clients: &mut Clients, ways: &[Listener]) -> io::Result<Vec<Lane>> {
     Ok(lanes)
 }
 
-/// Waits until those who are told at once have been told, and those who ask have had the time to, and nothing
-/// is on its way.
+/// Waits until no message is due any more and no answer is on its way.
 fn hear_the_last(clients: &mut Clients, lanes: &[Lane]) -> io::Result<()> {
     clients.until(PATIENCE, |clients| {
         let now = Instant::now();
@@ -294,7 +293,7 @@ fn hear_the_last(clients: &mut Clients, lanes: &[Lane]) -> io::Result<()> {
     clients.settle().map(|_| ())
 }
 
-/// Who says something when, before and after the measurement begins.
+/// The messages to be published, before and after the measurement begins.
 fn talk(lanes: &[Lane], seconds: f64) -> (Vec<Due>, Vec<Due>) {
     let mut talk: Vec<(usize, usize)> = lanes
         .iter()
@@ -324,14 +323,14 @@ fn row(clients: &Clients, lane: &Lane, measured: Range<Instant>) -> Row {
     }
 }
 
-/// How many events this client should have by then, and has not.
+/// How many events that were due `by` then this client lacks.
 fn missing(clients: &Clients, lane: &Lane, by: Instant) -> usize {
     let arrivals = clients.arrivals.iter();
     let came = arrivals.filter(|arrival| arrival.client == lane.client);
     let ids: HashSet<u64> = came.map(|arrival| arrival.id).collect();
     let late = match lane.listener.technique {
         Technique::Polling => lane.listener.interval + Duration::from_secs(1),
-        _ => Duration::ZERO, // it is told at once
+        _ => Duration::ZERO, // delivered at once
     };
     let due = clients
         .published
@@ -340,7 +339,7 @@ fn missing(clients: &Clients, lane: &Lane, by: Instant) -> usize {
     due.filter(|event| !ids.contains(&event.id)).count()
 }
 
-/// How long an event's JSON is: all messages of a publisher are of one length, and so are their ids.
+/// The length of an event's JSON. All messages of a publisher are equally long, and so are their ids.
 fn event_bytes(clients: &Clients, publisher: usize) -> u64 {
     let mut published = clients.published.iter();
     let first = published.find(|event| event.publisher == publisher);
@@ -351,8 +350,21 @@ fn event_bytes(clients: &Clients, publisher: usize) -> u64 {
 }
 
 fn one_table(ones: &[One]) -> Table {
-    let mut table = Table::new(
-        "Around one message, in bytes: what it takes to deliver one, until the client listens again",
+    let websocket = ones.iter().find(|one| one.name == "websocket");
+    let frame = websocket.map(|one| one.around() as f64);
+    let cells = ones.iter().map(|one| {
+        vec![
+            one.name.clone().into(),
+            one.traffic.requests.into(),
+            one.traffic.bytes_up.into(),
+            one.traffic.bytes_down.into(),
+            one.message_bytes.into(),
+            one.around().into(),
+            frame.map(|frame| one.around() as f64 / frame).into(),
+        ]
+    });
+    Table::new(
+        "Around one message, in bytes: from its delivery until the client listens again",
         &[
             "by",
             "requests",
@@ -362,45 +374,31 @@ fn one_table(ones: &[One]) -> Table {
             "around it",
             "times a frame's",
         ],
-    );
-    let frame = ones
-        .iter()
-        .find(|one| one.name == "websocket")
-        .map(One::around);
-    for one in ones {
-        table.row(vec![
-            one.name.clone().into(),
-            one.traffic.requests.into(),
-            one.traffic.bytes_up.into(),
-            one.traffic.bytes_down.into(),
-            one.message_bytes.into(),
-            one.around().into(),
-            frame.map(|frame| one.around() as f64 / frame as f64).into(),
-        ]);
-    }
-    table
+        cells,
+    )
 }
 
 fn silence_table(rows: &[Row]) -> Table {
-    let mut table = Table::new(
-        "Silence: a minute in which nothing happens, a client",
-        &["by", "requests", "bytes up", "bytes down", "MB a day"],
-    );
-    for row in rows.iter().filter(|row| row.rate == RATES[0]) {
-        table.row(vec![
+    let silent = rows.iter().filter(|row| row.rate == RATES[0]);
+    let cells = silent.map(|row| {
+        vec![
             row.listener.name().into(),
             row.per_minute(row.traffic.requests).into(),
             row.per_minute(row.traffic.bytes_up).into(),
             row.per_minute(row.traffic.bytes_down).into(),
             (row.per_minute(row.bytes()) * 60.0 * 24.0 / 1e6).into(),
-        ]);
-    }
-    table
+        ]
+    });
+    Table::new(
+        "Silence: per client and minute",
+        &["by", "requests", "bytes up", "bytes down", "MB a day"],
+        cells,
+    )
 }
 
 fn requests_table(rows: &[Row]) -> Table {
     by_rate(
-        "Requests for each message that was delivered, by how many there are",
+        "Requests per delivered message, by message rate",
         rows,
         |row| row.per_message(row.traffic.requests),
     )
@@ -408,29 +406,29 @@ fn requests_table(rows: &[Row]) -> Table {
 
 fn bytes_table(rows: &[Row]) -> Table {
     by_rate(
-        "Bytes, up and down, for each message that was delivered",
+        "Bytes per delivered message, up and down, by message rate",
         rows,
         |row| row.per_message(row.bytes()),
     )
 }
 
-/// A row a technique, a column a rate; silence has no messages.
+/// One row per technique, one column per rate except silence, which has no messages.
 fn by_rate(title: &str, rows: &[Row], cell: impl Fn(&Row) -> Cell) -> Table {
     let names = RATES[1..].iter().map(|rate| rate.name);
     let columns: Vec<&'static str> = std::iter::once("by").chain(names).collect();
-    let mut table = Table::new(title, &columns);
-    for first in rows.iter().filter(|row| row.rate == RATES[1]) {
+    let first = rows.iter().filter(|row| row.rate == RATES[1]);
+    let cells = first.map(|first| {
         let name = first.listener.name();
         let same = rows.iter().filter(|row| row.listener.name() == name);
         let cells = same.filter(|row| row.rate != RATES[0]).map(&cell);
-        table.row(std::iter::once(name.clone().into()).chain(cells).collect());
-    }
-    table
+        std::iter::once(name.clone().into()).chain(cells).collect()
+    });
+    Table::new(title, &columns, cells)
 }
 
 fn counts_table(rows: &[Row]) -> Table {
-    let mut table = Table::new(
-        "As it was counted, a client (opening: until it listened for the first time)",
+    Table::new(
+        "As it was counted, per client (opening: until it first listened)",
         &[
             "messages",
             "by",
@@ -443,42 +441,37 @@ fn counts_table(rows: &[Row]) -> Table {
             "opening up",
             "opening down",
         ],
-    );
-    for row in rows {
-        table.row(vec![
-            row.rate.name.into(),
-            row.listener.name().into(),
-            row.delivered.into(),
-            row.missing.into(),
-            row.traffic.requests.into(),
-            row.traffic.bytes_up.into(),
-            row.traffic.bytes_down.into(),
-            row.opening.requests.into(),
-            row.opening.bytes_up.into(),
-            row.opening.bytes_down.into(),
-        ]);
-    }
-    table
+        rows.iter().map(counts_cells),
+    )
+}
+
+fn counts_cells(row: &Row) -> Vec<Cell> {
+    vec![
+        row.rate.name.into(),
+        row.listener.name().into(),
+        row.delivered.into(),
+        row.missing.into(),
+        row.traffic.requests.into(),
+        row.traffic.bytes_up.into(),
+        row.traffic.bytes_down.into(),
+        row.opening.requests.into(),
+        row.opening.bytes_up.into(),
+        row.opening.bytes_down.into(),
+    ]
 }
 
 fn plots(rows: &[Row]) -> Vec<Plot> {
     let plot = |title: &str, y: Axis, value: &dyn Fn(&Row) -> u64| Plot {
         title: title.to_string(),
-        x: Axis::logarithmic("messages a second"),
+        x: Axis::logarithmic("messages per second"),
         y,
         lines: lines(rows, value),
     };
     vec![
-        plot(
-            "Bytes for each message",
-            Axis::logarithmic("bytes"),
-            &Row::bytes,
-        ),
-        plot(
-            "Requests for each message",
-            Axis::linear("requests"),
-            &|row| row.traffic.requests,
-        ),
+        plot("Bytes per message", Axis::logarithmic("bytes"), &Row::bytes),
+        plot("Requests per message", Axis::linear("requests"), &|row| {
+            row.traffic.requests
+        }),
     ]
 }
 
@@ -507,41 +500,35 @@ fn lines(rows: &[Row], value: &dyn Fn(&Row) -> u64) -> Vec<Line> {
 
 fn notes(ones: &[One], rows: &[Row], seconds: f64) -> Vec<String> {
     let mut notes = vec![
-        format!(
-            "messages at random times, measured for {seconds} s after {WARM_UP} s to warm up"
-        ),
-        "\"times a frame's\" divides by the WebSocket frame's own bytes around this message: 2, as for every message of \
-         up to 125 bytes; there are 4 around one of up to 64 KiB, and 4 more, the mask, around one that goes up"
-            .to_string(),
+        format!("messages at random times, measured for {seconds} s after {WARM_UP} s of warm-up"),
+        FRAME_NOTE.to_string(),
     ];
     notes.extend(ratio_note(ones));
     if seconds < 30.0 {
-        notes.push(
-            "too short for heartbeats (every 20 s) and for polls that end without news (after 25 s): --seconds 60 \
-             counts them"
-                .to_string(),
-        );
+        notes.push(SHORT_NOTE.to_string());
     }
     let lost = rows.iter().filter(|row| row.missing > 0);
     notes.extend(lost.map(|row| {
-        format!(
-            "{}, {}: {} messages did not arrive",
-            row.listener.name(),
-            row.rate.name,
-            row.missing
-        )
+        let (by, rate) = (row.listener.name(), row.rate.name);
+        format!("{by}, {rate}: {} messages did not arrive", row.missing)
     }));
     notes
 }
 
-/// Where "400 times" comes from, if anywhere.
+const FRAME_NOTE: &str = "\"times a frame's\" divides by the WebSocket frame's own bytes around this message: 2, as \
+    for every message of up to 125 bytes; a message of up to 64 KiB has 4, and one that goes up has 4 more, the mask";
+
+const SHORT_NOTE: &str = "too short for heartbeats (every 20 s) and for polls that time out (after 25 s): --seconds 60 \
+    counts them";
+
+/// Where the article's "400 times" may come from.
 fn ratio_note(ones: &[One]) -> Option<String> {
     let poll = ones.iter().find(|one| one.name == "long-polling")?;
     let newer = chromium::newer_bytes(chromium::XHR) as u64;
     let older = poll.around() - newer;
     Some(format!(
-        "of the {} bytes around a message by long polling, {newer} are lines that no browser sent in 2015 (sec-ch-ua, \
-         Sec-Fetch): without them it is {older}, or {} times a frame's 2 and {} times its 4",
+        "of the {} bytes around a message by long polling, {newer} are lines that browsers didn't send in 2015 \
+         (sec-ch-ua, Sec-Fetch): without them it is {older}, or {} times a frame's 2 and {} times its 4",
         poll.around(),
         older / 2,
         older / 4

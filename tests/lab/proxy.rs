@@ -1,11 +1,11 @@
-//! A proxy that passes bytes on, and remembers them all.
+//! A proxy that records all bytes.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What went over one connection.
+/// The bytes of one connection.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
     /// From the client to the server.
@@ -38,7 +38,7 @@ impl Proxy {
         proxy
     }
 
-    /// All that went over it until now, connection by connection.
+    /// All bytes so far, by connection.
     pub fn recorded(&self) -> Vec<Recorded> {
         let connections = self.connections.lock().unwrap();
         let records = connections
@@ -71,11 +71,11 @@ fn connect(client: TcpStream, server: SocketAddr, record: Arc<Mutex<Recorded>>) 
     });
 }
 
-/// Remembers each piece before it passes it on.
-fn pass_on(mut from: TcpStream, mut to: TcpStream, remember: impl Fn(&[u8])) {
+/// Records each piece before it passes it on.
+fn pass_on(mut from: TcpStream, mut to: TcpStream, record: impl Fn(&[u8])) {
     let mut buffer = [0; 16 << 10];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
-        remember(&buffer[..count]);
+        record(&buffer[..count]);
         if to.write_all(&buffer[..count]).is_err() {
             break;
         }
