@@ -163,6 +163,7 @@ impl Connection {
         watch: &mut Watch,
         mut subscription: Option<&mut Subscription>,
     ) -> Option<Wake> {
+        self.inbox.shrink_to_fit(); // it may be a long sleep
         let no_topic = never();
         loop {
             if self.is_closing() {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tiny_http::{HTTPVersion, Header, Method};
+use tiny_http::{HTTPVersion, Method};
 
 use crate::door::{policy_file, socket};
 use crate::failure::{Failure, Refusal, refuse};
@@ -54,7 +54,6 @@ pub fn read_request(
     }
     request.body = inbox[head_bytes..whole].to_vec();
     inbox.drain(..whole); // last: a refusal looks up the method in it
-    inbox.shrink_to_fit(); // the request may be held for long, and needs no spare capacity
     Ok(Some(request))
 }
 
@@ -177,7 +176,8 @@ fn is_readable(socket: &TcpStream, left: Duration) -> io::Result<bool> {
 }
 
 fn parse_head(head: &[u8]) -> Result<Request, Refusal> {
-    let mut headers = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+    let lines = head.iter().filter(|&&byte| byte == b'\n').count();
+    let mut headers = vec![httparse::EMPTY_HEADER; lines.min(MAX_HEADERS)];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
@@ -191,7 +191,7 @@ fn parse_head(head: &[u8]) -> Result<Request, Refusal> {
         path,
         query,
         version: HTTPVersion(1, parsed.version.unwrap_or_default()),
-        headers: parsed.headers.iter().filter_map(header).collect(),
+        headers: header_lines(parsed.headers),
         body: Vec::new(),
         head_bytes: head.len(),
     };
@@ -233,15 +233,20 @@ fn method(name: &str) -> Method {
     Method::from_str(name).unwrap_or(Method::Trace)
 }
 
-/// `Header` holds ASCII only. A byte beyond that (a cookie in UTF-8, say) becomes `?`: no header
-/// whose meaning counts here has one.
-fn header(parsed: &httparse::Header) -> Option<Header> {
-    let ascii: Vec<u8> = parsed
-        .value
-        .iter()
-        .map(|&byte| if byte.is_ascii() { byte } else { b'?' })
-        .collect();
-    Header::from_bytes(parsed.name, ascii).ok()
+/// The headers as lines. A byte beyond ASCII (a cookie in UTF-8, say) becomes `?`: no header that counts here has one.
+fn header_lines(headers: &[httparse::Header]) -> String {
+    let mut lines = String::new();
+    for header in headers {
+        let value = header.value.iter().map(|&byte| match byte.is_ascii() {
+            true => char::from(byte),
+            false => '?',
+        });
+        lines += header.name;
+        lines.push(':');
+        lines.extend(value);
+        lines += "\r\n";
+    }
+    lines
 }
 
 /// A target may be a whole URL, as proxies send it: its host, and the rest (RFC 9112 section 3.2.2).
@@ -256,21 +261,25 @@ pub fn split_url(target: &str) -> (Option<&str>, &str) {
 }
 
 /// `/path?query` into its parts.
-fn split_target(target: &str) -> Result<(String, Vec<(String, String)>), Refusal> {
+fn split_target(target: &str) -> Result<(String, String), Refusal> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = if path.is_empty() { "/" } else { path };
     if !path.starts_with('/') && path != "*" {
         let advice = "the target must be a path such as /polling?topic=chat";
         return Err(refuse(400, advice));
     }
-    let query = form_urlencoded::parse(query.as_bytes()).into_owned();
-    Ok((path.to_string(), query.collect()))
+    Ok((path.to_string(), query.to_string()))
 }
 
 /// The target's host replaces what `Host` says (RFC 9112 section 3.2.2).
 fn set_host(request: &mut Request, host: &str) {
-    request.headers.retain(|header| !header.field.equiv("Host"));
-    request.headers.extend(Header::from_bytes("Host", host));
+    let is_host = |line: &&str| {
+        line.get(..5)
+            .is_some_and(|name| name.eq_ignore_ascii_case("host:"))
+    };
+    let others = request.headers.split_inclusive('\n');
+    let others: String = others.filter(|line| !is_host(line)).collect();
+    request.headers = format!("Host:{host}\r\n{others}");
 }
 
 /// HTTP/1.1 asks for exactly one Host header, and it must be a host (RFC 9112 section 3.2).

@@ -24,7 +24,7 @@ const HEARTBEAT: &[u8] = b":\n\n";
 
 /// Streams `id:` and `data:` an event, until one of both sides ends it, or the answer is long enough.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let mut subscription = hub.subscribe(request.topic()?, since(request)?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, since(request)?)?;
     exchange.start("text/event-stream; charset=utf-8", &[])?;
     exchange.hold("event-source", exchange.shared().settings.limits.heartbeat)?;
     exchange.chunk(RETRY)?;

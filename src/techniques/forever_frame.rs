@@ -19,7 +19,7 @@ use crate::request::Request;
 
 /// Streams a document of scripts that call `parent.comet.receive(event)`.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, request.since()?)?;
     let frame = Frame::new(request)?;
     let policy = ("Content-Security-Policy", frame.policy());
     exchange.start("text/html; charset=utf-8", &[policy])?;
@@ -46,7 +46,7 @@ struct Frame {
 
 impl Frame {
     fn new(request: &Request) -> Result<Frame, Refusal> {
-        let object = request.parameter("name").unwrap_or("comet");
+        let object = request.parameter("name").unwrap_or("comet".into());
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if object.is_empty() || object.len() > 32 || !object.bytes().all(fits) {
             return Err(refuse(
@@ -55,7 +55,7 @@ impl Frame {
             ));
         }
         Ok(Frame {
-            object: object.to_string(),
+            object: object.into_owned(),
             nonce: format!("{:016x}", getrandom::u64().unwrap_or_default()),
         })
     }

@@ -8,6 +8,8 @@
 //!
 //! Chapter: [Multipart streaming and JSONP polling](../../../../../docs/multipart-and-jsonp.md).
 
+use std::borrow::Cow;
+
 use crate::connection::{Exchange, Wake};
 use crate::door::response::json_in_script;
 use crate::event::News;
@@ -19,7 +21,7 @@ use crate::request::Request;
 /// the time is up (`wait=SECONDS`, at most the server's limit).
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
     let callback = callback(request)?;
-    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, request.since()?)?;
     let hold = request.wait(exchange.shared().settings.limits.hold)?;
     exchange.start("text/javascript; charset=utf-8", &[])?;
     exchange.hold("jsonp", hold)?;
@@ -28,12 +30,12 @@ pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(
         Wake::Tick | Wake::Closing => exchange.news(&mut subscription), // mostly none
         Wake::HungUp => return Ok(()),
     };
-    exchange.chunk(call(callback, &news).as_bytes())?;
+    exchange.chunk(call(&callback, &news).as_bytes())?;
     Ok(exchange.finish()?)
 }
 
 /// `callback=F`: the function to call, a plain name with dots, or it could be any code.
-fn callback(request: &Request) -> Result<&str, Refusal> {
+fn callback(request: &Request) -> Result<Cow<'_, str>, Refusal> {
     let callback = request.parameter("callback").unwrap_or_default();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
     if callback.is_empty() || callback.len() > 64 || !callback.bytes().all(fits) {

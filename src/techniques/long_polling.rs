@@ -15,7 +15,7 @@ use crate::request::Request;
 /// Answers `{"events":[…],"next":N,"gap":false}` when there is news, or with no events when the time
 /// is up (`wait=SECONDS`, at most the server's limit).
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, request.since()?)?;
     let hold = request.wait(exchange.shared().settings.limits.hold)?;
     exchange.start("application/json", &[])?;
     exchange.hold("long-poll", hold)?;

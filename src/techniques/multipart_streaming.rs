@@ -24,7 +24,7 @@ const END: &str = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r\n--co
 
 /// Streams a part an event, until one of both sides ends it, or the answer is long enough.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, request.since()?)?;
     exchange.start("multipart/x-mixed-replace; boundary=comet", &[])?;
     exchange.hold("multipart", exchange.shared().settings.limits.heartbeat)?;
     exchange.chunk(format!("{BOUNDARY}{HEARTBEAT}").as_bytes())?;

@@ -25,7 +25,7 @@ use crate::request::Request;
 
 /// Sends each event as a text frame and publishes each text frame, until one of both sides closes.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let topic = request.topic()?;
+    let topic = &request.topic()?;
     let mut subscription = hub.subscribe(topic, request.since()?)?;
     handshake::upgrade(request, exchange)?;
     exchange.hold("websocket", exchange.shared().settings.limits.heartbeat)?;

@@ -24,7 +24,7 @@ const HEARTBEAT: &[u8] = b"\n";
 
 /// Streams one JSON event a line, until one of both sides ends it, or the answer is long enough.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, request.since()?)?;
     exchange.start("text/plain; charset=utf-8", &[])?;
     exchange.hold("xhr", exchange.shared().settings.limits.heartbeat)?;
     exchange.chunk(BEGINNING)?;
