@@ -142,7 +142,7 @@ fn replay(name: &str) {
             "gdb" => gdb.enter(&lines),
             "text" => gdb.see(&lines),
             "sh" => {
-                support::wait_until("the server is idle", || gdb.is_child_asleep());
+                gdb.wait_until_child_sleeps();
                 shell.enter(&lines);
             }
             "console" => {}
