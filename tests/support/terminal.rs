@@ -12,8 +12,11 @@ use nix::unistd::Pid;
 
 use super::support::{ANYTHING, is_like};
 
-/// How long a terminal may stay silent. It keeps a failing walk from hanging, and measures nothing.
+/// How long a terminal may be silent while its program sleeps. It keeps a failing walk from hanging, and measures
+/// nothing: a debugger that is still at work, on a busy machine, has all the time it needs.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a silent program is looked at.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// A program, its input and its output. It is killed with its children when this is dropped.
 pub struct Terminal {
@@ -60,7 +63,7 @@ impl Terminal {
         }
     }
 
-    fn children(&self) -> Vec<i32> {
+    fn children(&self) -> Vec<u32> {
         let pid = self.program.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.unwrap_or_default();
@@ -82,10 +85,27 @@ impl Terminal {
     pub fn see(&mut self, lines: &[&str]) {
         for expected in lines.iter().filter(|line| **line != ANYTHING) {
             while !self.find(expected) {
-                match self.screen.recv_timeout(PATIENCE) {
-                    Ok(more) => self.said += &more,
-                    Err(_) => self.fail(&format!("the line: {expected}")),
+                if self.hear().is_err() {
+                    self.fail(&format!("the line: {expected}"));
                 }
+            }
+        }
+    }
+
+    /// Waits for more output.
+    fn hear(&mut self) -> Result<(), RecvTimeoutError> {
+        let mut deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.screen.recv_timeout(MOMENT) {
+                Ok(more) => {
+                    self.said += &more;
+                    return Ok(());
+                }
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
+            if !awake(self.program.id()).is_empty() {
+                deadline = Instant::now() + PATIENCE;
             }
         }
     }
@@ -116,8 +136,8 @@ impl Terminal {
     pub fn end(&mut self) -> String {
         self.keyboard = None;
         loop {
-            match self.screen.recv_timeout(PATIENCE) {
-                Ok(more) => self.said += &more,
+            match self.hear() {
+                Ok(()) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.said.clone(),
                 Err(RecvTimeoutError::Timeout) => self.fail("the program to end"),
             }
@@ -130,7 +150,7 @@ impl Drop for Terminal {
         let children = self.children();
         let _ = self.program.kill();
         for child in children {
-            let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(child as i32), Signal::SIGKILL);
         }
         let _ = self.program.wait();
     }
@@ -144,7 +164,7 @@ fn read_all(mut reader: PipeReader, sender: &Sender<String>) {
 }
 
 /// The threads of a process that don't sleep, such as `doorbell: t`, where `t` means stopped by a debugger.
-fn awake(process: i32) -> Vec<String> {
+fn awake(process: u32) -> Vec<String> {
     let tasks = fs::read_dir(format!("/proc/{process}/task"));
     let stats = tasks.into_iter().flatten().flatten();
     let stats = stats.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
