@@ -1,10 +1,15 @@
-//! The debugger walks of `docs/debug/` are typed into a real debugger, as a reader types them, and what it
-//! says is held against what the page says.
+//! Types the debugger walks of `docs/debug/` into a real debugger, as a reader types them, and compares its output
+//! with the page.
 //!
-//! A page's blocks are run in their order. `gdb`: typed in the first terminal, the debugger's; `text`: seen there.
-//! `sh`: typed in the second terminal; a block of any other language (`json`, `http`, …): seen there, but for
-//! `console`, with which the page says how to begin. Each line of what is seen must come, whole, after the one
-//! before; `[…]` stands for what varies.
+//! The test runs a page's blocks in order. There are two terminals: the debugger's, and a shell's.
+//!
+//! - `gdb` is typed into the first, and `text` is expected there.
+//! - `sh` is typed into the second, once all threads of the server sleep. A block of any other language (`json`,
+//!   `http`, ...) is expected there.
+//! - `console` is not run: it shows how to begin.
+//!
+//! The expected lines come in this order; other lines may stand between them. `[…]` stands for any text. A walk that
+//! can't go on fails after ten seconds, and says what it waited for.
 
 #[allow(dead_code)] // it has more than this file needs
 #[path = "docs/markdown.rs"]
@@ -19,13 +24,13 @@ use std::process::Command;
 use markdown::Document;
 use terminal::Terminal;
 
-/// Takes each command as it is typed: a file of commands could not wait for the second terminal.
+/// Reads commands from the terminal: a file of commands could not wait for the second terminal.
 const TYPED: &str =
     "python import sys; [gdb.execute(line) for line in iter(sys.stdin.readline, '')]";
-/// The ports that the pages name.
+/// The ports on the pages.
 const PORTS: [&str; 3] = ["8080", "9090", "8081"];
 
-/// The first one, on the map.
+/// The first walk, in `docs/README.md`.
 #[test]
 fn from_a_clone_to_a_sleeping_thread() {
     replay("../README");
@@ -85,7 +90,7 @@ fn every_walk_is_replayed() {
     }
 }
 
-/// The same stops for VS Code.
+/// VS Code sets the same stops.
 #[test]
 fn launch_json_names_the_functions_of_each_walk() {
     let launch = support::json(include_str!("../.vscode/launch.json"));
@@ -101,7 +106,7 @@ fn launch_json_names_the_functions_of_each_walk() {
     }
 }
 
-/// The functions that a walk stops at, each once.
+/// The functions where a walk stops, without repeats.
 fn stops(page: &str) -> impl Iterator<Item = &str> {
     let mut seen = Vec::new();
     let set = page
@@ -115,7 +120,7 @@ fn stops(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Every page in `docs/debug/` but the first, in English.
+/// The English pages of `docs/debug/`, except the first.
 fn walks() -> Vec<String> {
     let names = support::names(&markdown::root().join("docs/debug")).into_iter();
     let names = names.filter_map(|name| name.strip_suffix(".md").map(String::from));
@@ -127,7 +132,7 @@ fn page(name: &str) -> Document {
     Document::read(&format!("docs/debug/{name}.md"))
 }
 
-/// Types a page into two terminals, and looks for all that it says is seen.
+/// Types a page into two terminals, and waits for each line that it shows.
 fn replay(name: &str) {
     if !support::has("rust-gdb", "apt-get install gdb") {
         return;
@@ -152,7 +157,7 @@ fn replay(name: &str) {
     check_breakpoints(&gdb.end());
 }
 
-/// Each breakpoint was found, and stopped at; and each value of ours was there.
+/// Checks that each breakpoint was found and hit, and that no value of ours was optimized out.
 fn check_breakpoints(said: &str) {
     let ours = |line: &&str| line.contains(" at src/") || line.starts_with('$');
     let hidden = said
@@ -172,7 +177,7 @@ fn check_breakpoints(said: &str) {
     assert!(numbers.count() > 0, "no breakpoint: {said}");
 }
 
-/// The number of the breakpoint that this line says has been set.
+/// The breakpoint's number, if this line says that one was set.
 fn breakpoint_set(line: &str) -> Option<&str> {
     let (set, _) = line.split_once(" at 0x")?;
     set.trim_start_matches("Temporary b")
@@ -180,7 +185,7 @@ fn breakpoint_set(line: &str) -> Option<&str> {
         .strip_prefix("reakpoint ")
 }
 
-/// None of them has one of the page's own ports in it, as 38081 has: they are put in one after the other.
+/// Free ports. None contains a port of the pages, as 38081 does: they are replaced one after the other.
 fn free_ports() -> Vec<String> {
     loop {
         let listeners = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
@@ -200,7 +205,7 @@ fn with_ports(page: &str, ports: &[String]) -> String {
     })
 }
 
-/// The first terminal: the debugger, as `docs/debug/README.md` starts it, but on ports that are free.
+/// The first terminal: the debugger, started as in `docs/debug/README.md`, but on free ports.
 fn debugger(ports: &[String]) -> Terminal {
     let address = |port: &String| format!("127.0.0.1:{port}");
     let mut command = Command::new("rust-gdb");

@@ -12,10 +12,10 @@ use nix::unistd::Pid;
 
 use super::support::{ANYTHING, is_like};
 
-/// How long a terminal may be silent while its program sleeps. It keeps a failing walk from hanging, and measures
-/// nothing: a debugger that is still at work, on a busy machine, has all the time it needs.
+/// How long to wait while the program sleeps. It keeps a failing walk from hanging, and measures nothing: a program at
+/// work, on a busy machine, may take longer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often a silent program is looked at.
+/// How often to check whether a silent program is at work.
 const MOMENT: Duration = Duration::from_millis(50);
 
 /// A program, its input and its output. It is killed with its children when this is dropped.
@@ -48,19 +48,25 @@ impl Terminal {
 
     /// Waits until all threads of the program's children sleep. Threads stopped by a debugger do not.
     pub fn wait_until_child_sleeps(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + PATIENCE;
         loop {
             let awake: Vec<String> = self.children().into_iter().flat_map(awake).collect();
             if awake.is_empty() {
                 return;
             }
-            if Instant::now() > deadline {
-                self.fail(&format!(
-                    "all threads to sleep, but not asleep are {awake:?}"
-                ));
+            if self.has_passed(&mut deadline) {
+                self.fail(&format!("all threads to sleep; these don't: {awake:?}"));
             }
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Has the deadline passed? A program at work puts it off.
+    fn has_passed(&self, deadline: &mut Instant) -> bool {
+        if !awake(self.program.id()).is_empty() {
+            *deadline = Instant::now() + PATIENCE;
+        }
+        Instant::now() >= *deadline
     }
 
     fn children(&self) -> Vec<u32> {
@@ -101,11 +107,8 @@ impl Terminal {
                     self.said += &more;
                     return Ok(());
                 }
-                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(RecvTimeoutError::Timeout) if !self.has_passed(&mut deadline) => {}
                 Err(error) => return Err(error),
-            }
-            if !awake(self.program.id()).is_empty() {
-                deadline = Instant::now() + PATIENCE;
             }
         }
     }
