@@ -18,10 +18,10 @@ mod support;
 #[path = "support/terminal.rs"]
 mod terminal;
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use markdown::Document;
+use support::ANYTHING;
 use terminal::Terminal;
 
 /// Reads commands from the terminal: a file of commands could not wait for the second terminal.
@@ -145,12 +145,11 @@ fn replay(name: &str) {
     if !support::has("rust-gdb", "apt-get install gdb") {
         return;
     }
-    let ports = free_ports();
-    let page = page(name);
-    let page = Document::made_up(&page.path, &with_ports(&page.text, &ports));
-    let (mut gdb, mut shell) = (debugger(&ports), second_terminal());
-    for block in page.blocks() {
-        let lines: Vec<&str> = block.text.lines().collect();
+    let (mut gdb, mut shell) = (debugger(), second_terminal());
+    let mut ports = Vec::new();
+    for block in page(name).blocks() {
+        let text = with_ports(&block.text, &ports);
+        let lines: Vec<&str> = text.lines().collect();
         match &*block.language {
             "gdb" => gdb.enter(&lines),
             "text" => gdb.see(&lines),
@@ -160,6 +159,9 @@ fn replay(name: &str) {
             }
             "console" => {}
             _ => shell.see(&lines),
+        }
+        if ports.is_empty() {
+            ports = server_ports(gdb.seen());
         }
     }
     check_breakpoints(&gdb.end());
@@ -193,39 +195,47 @@ fn breakpoint_set(line: &str) -> Option<&str> {
         .strip_prefix("reakpoint ")
 }
 
-/// Free ports. None contains a port of the pages, as 38081 does: they are replaced one after the other.
-fn free_ports() -> Vec<String> {
-    loop {
-        let listeners = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-        let ports = listeners.iter().map(|one| one.local_addr().unwrap().port());
-        let ports: Vec<String> = ports.map(|port| port.to_string()).collect();
-        let is_plain = |port: &String| !PORTS.iter().any(|named| port.contains(named));
-        if ports.iter().all(is_plain) {
-            return ports;
-        }
-    }
+/// The ports where the server says that it listens, in the order of [`PORTS`].
+fn server_ports(seen: &str) -> Vec<String> {
+    let addresses = seen
+        .lines()
+        .filter_map(|line| line.split_once(" on http://127.0.0.1:"));
+    addresses
+        .map(|(_, port)| port.trim_end_matches('/').to_string())
+        .collect()
 }
 
+/// Replaces the page's ports by the server's, or by `[…]` before these are known.
 fn with_ports(page: &str, ports: &[String]) -> String {
-    let pairs = PORTS.iter().zip(ports);
-    pairs.fold(page.to_string(), |page, (named, free)| {
-        page.replace(named, free)
-    })
+    let mut rest = page;
+    let mut text = String::new();
+    while let Some((at, index)) = first_port(rest) {
+        text += &rest[..at];
+        text += ports.get(index).map_or(ANYTHING, String::as_str);
+        rest = &rest[at + PORTS[index].len()..];
+    }
+    text + rest
 }
 
-/// The first terminal: the debugger, started as in `docs/debug/README.md`, but on free ports.
-fn debugger(ports: &[String]) -> Terminal {
-    let address = |port: &String| format!("127.0.0.1:{port}");
+/// Where the first of the page's ports stands, and which it is.
+fn first_port(text: &str) -> Option<(usize, usize)> {
+    let places = PORTS.iter().enumerate();
+    let places = places.filter_map(|(index, port)| Some((text.find(port)?, index)));
+    places.min()
+}
+
+/// The first terminal: the debugger, started as in `docs/debug/README.md`, but with ports that the system chooses.
+fn debugger() -> Terminal {
     let mut command = Command::new("rust-gdb");
     command
         .env_remove("DEBUGINFOD_URLS")
         .env("RUST_LOG", "warn");
     command.args(["--batch", "-nx", "-ex", "set breakpoint pending off"]);
     command.args(["-ex", TYPED, "--args", env!("CARGO_BIN_EXE_comet")]);
-    for port in &ports[..2] {
-        command.args(["--listen", &address(port)]);
+    for option in ["--listen", "--listen", "--desk"] {
+        command.args([option, "127.0.0.1:0"]);
     }
-    command.args(["--desk", &address(&ports[2]), "--patience", "3600"]);
+    command.args(["--patience", "3600"]);
     Terminal::open(command)
 }
 

@@ -98,6 +98,11 @@ impl Terminal {
         }
     }
 
+    /// The output up to the last line that was waited for.
+    pub fn seen(&self) -> &str {
+        &self.said[..self.seen]
+    }
+
     /// Waits for more output.
     fn hear(&mut self) -> Result<(), RecvTimeoutError> {
         let mut deadline = Instant::now() + PATIENCE;
@@ -126,8 +131,8 @@ impl Terminal {
         for line in self.said[self.seen..].split_inclusive('\n') {
             end += line.len();
             // The server's output may interrupt the debugger's line about a new thread.
-            let broken = line.starts_with("[New") && line.trim().ends_with(expected);
-            if broken || is_like(line.trim(), expected.trim()) {
+            let broken = format!("[New{ANYTHING}{expected}");
+            if is_like(line.trim(), &broken) || is_like(line.trim(), expected.trim()) {
                 self.seen = end;
                 return true;
             }
