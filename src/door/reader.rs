@@ -95,8 +95,8 @@ fn skip_blank_lines(inbox: &mut Vec<u8>, scanned: &mut usize) {
     }
 }
 
-/// Where the head ends, if all of it is here. `scanned` remembers how far earlier calls looked, so
-/// that a head which comes byte by byte is still read only once.
+/// Where the head ends, if all of it is here. `scanned` remembers how far earlier calls looked, so that a head which
+/// comes byte by byte is still read only once.
 fn find_head_end(inbox: &[u8], scanned: &mut usize) -> Result<Option<usize>, Refusal> {
     check_first_byte(inbox)?;
     for at in *scanned..inbox.len().min(MAX_HEAD) {
@@ -116,8 +116,8 @@ fn find_head_end(inbox: &[u8], scanned: &mut usize) -> Result<Option<usize>, Ref
     }
 }
 
-/// No method begins with anything but a letter; `<` may begin a policy-file request, and CR the
-/// empty line before a request. Whatever else comes (a TLS hello, say) never was HTTP.
+/// No method begins with anything but a letter; `<` may begin a policy-file request, and CR the empty line before a
+/// request. Whatever else comes (a TLS hello, say) never was HTTP.
 fn check_first_byte(inbox: &[u8]) -> Result<(), Refusal> {
     match inbox.first() {
         None | Some(b'A'..=b'Z' | b'a'..=b'z' | b'\r') => Ok(()),
@@ -233,7 +233,8 @@ fn method(name: &str) -> Method {
     Method::from_str(name).unwrap_or(Method::Trace)
 }
 
-/// The headers as lines. A byte beyond ASCII (a cookie in UTF-8, say) becomes `?`: no header that counts here has one.
+/// The headers as lines. A byte beyond ASCII (a cookie in UTF-8, say) becomes `?`: no header that counts here has
+/// one.
 fn header_lines(headers: &[httparse::Header]) -> String {
     let mut lines = String::new();
     for header in headers {
@@ -297,8 +298,8 @@ fn check_host(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// How long the body is, from Content-Length alone. Two lengths that disagree, or a length beside
-/// Transfer-Encoding, are how requests are smuggled past a proxy (RFC 9112 section 6.3): refused.
+/// How long the body is, from Content-Length alone. Two lengths that disagree, or a length beside Transfer-Encoding,
+/// are how requests are smuggled past a proxy (RFC 9112 section 6.3): refused.
 fn body_length(request: &Request) -> Result<usize, Refusal> {
     let mut lengths: Vec<&str> = request.values("Content-Length").collect();
     lengths.dedup();
@@ -332,8 +333,7 @@ fn parse_length(length: &str) -> Result<usize, Refusal> {
     }
 }
 
-/// A client that sent `Expect: 100-continue` waits for a word before it sends the body
-/// (RFC 9110 section 10.1.1).
+/// A client that sent `Expect: 100-continue` waits for a word before it sends the body (RFC 9110 section 10.1.1).
 fn expects_continue(request: &Request) -> Result<bool, Refusal> {
     match request.header("Expect") {
         None => Ok(false),

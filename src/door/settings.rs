@@ -14,8 +14,8 @@ pub struct Settings {
     pub desk: Option<SocketAddr>,
     /// How many connections, so how many threads; `None` takes what the machine has room for.
     pub max_connections: Option<usize>,
-    /// Other sites whose pages may publish here and open WebSockets, such as `http://example.com`. We
-    /// also answer to their names.
+    /// Other sites whose pages may publish here and open WebSockets, such as `http://example.com`. We also answer to
+    /// their names.
     pub allow_origins: Vec<String>,
     /// The ball game's seed: the same seed plays the same season.
     pub seed: u64,
@@ -64,8 +64,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Stretches every limit to `patience` at least, so that someone at a breakpoint isn't cut off.
-    /// The heartbeat is not a limit: it keeps its pace.
+    /// Stretches every limit to `patience` at least, so that someone at a breakpoint isn't cut off. The heartbeat is
+    /// not a limit: it keeps its pace.
     pub fn stretched(self, patience: Duration) -> Limits {
         Limits {
             request: self.request.max(patience),

@@ -1,16 +1,17 @@
 //! The site: the pages in `www/`, the sources they show, and two small facts that they ask for.
 //!
-//! Both folders are embedded in the release build. A debug build reads them from disk at each
-//! request, so that an edit shows on reload.
+//! Both folders are embedded in the release build. A debug build reads them from disk at each request, so that an
+//! edit shows on reload.
 //!
 //! Chapter: [The map](../../../../../docs/README.md).
 
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde_json::json;
 
-use crate::connection::{Exchange, Shared};
+use crate::connection::Exchange;
 use crate::door::origin::{is_local, split_port};
 use crate::door::response::{self, Response, make_header};
+use crate::door::shared::Shared;
 use crate::failure::{Failure, refuse};
 use crate::hub::Hub;
 use crate::request::Request;
@@ -138,9 +139,9 @@ fn content_type(file: &EmbeddedFile) -> String {
     }
 }
 
-/// What a page may load and connect to: itself, and our other ports (Content-Security-Policy).
-/// `localhost` is always among them, so that the article's own line works on every page. An IPv6 address can't
-/// be: browsers know no such host in a policy, so a page that came by one keeps to its own port.
+/// What a page may load and connect to: itself, and our other ports (Content-Security-Policy). `localhost` is always
+/// among them, so that the article's own line works on every page. An IPv6 address can't be: browsers know no such
+/// host in a policy, so a page that came by one keeps to its own port.
 fn page_policy(request: &Request, shared: &Shared) -> String {
     let (host, _) = split_port(request.header("Host").unwrap_or("localhost"));
     let (mut http, mut ws) = (String::new(), String::new());
