@@ -14,6 +14,8 @@ use tungstenite::Utf8Bytes;
 pub struct Event {
     /// Grows by one within a topic. Never repeats, not even after a restart.
     pub id: u64,
+    /// When it was published, in Unix milliseconds.
+    pub at: u64,
     /// The whole event as JSON on one line: `{"id":7,"topic":"chat","at":1763802000123,"data":{…}}`.
     pub json: Utf8Bytes,
 }
@@ -24,7 +26,7 @@ impl Event {
         let at = unix_time().as_millis() as u64;
         let json = format!(r#"{{"id":{id},"topic":"{topic}","at":{at},"data":{data}}}"#);
         let json = json.into();
-        Event { id, json }
+        Event { id, at, json }
     }
 }
 

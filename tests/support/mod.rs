@@ -119,7 +119,7 @@ impl TestServer {
         let id = self.publish(topic, text);
         let hub = &self.server().shared.hub;
         let news = hub.read(topic, Since::After(id - 1)).unwrap();
-        (id, json(&news.events[0].json)["at"].as_u64().unwrap())
+        (id, news.events[0].at)
     }
 
     /// Publishes one event more than the ring holds; returns the id of the first, the one that the ring has
