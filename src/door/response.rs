@@ -87,7 +87,7 @@ pub fn close() -> (&'static str, String) {
     ("Connection", "close".to_string())
 }
 
-/// The head of an answer that is written bit by bit.
+/// The head of a streamed answer.
 pub fn stream_head(content_type: &str, more: &[(&'static str, String)]) -> Vec<u8> {
     let date = httpdate::fmt_http_date(SystemTime::now());
     let more = header_lines(more);

@@ -1,4 +1,4 @@
-//! What the machine has room for: the server knows its ceiling before it hits it.
+//! What the machine has room for, measured at start: the server knows its ceiling before it hits it.
 //!
 //! Chapter: [Why threads strain](../../../../../docs/strain.md).
 
@@ -25,8 +25,8 @@ pub struct Room {
     pub threads: u64,
 }
 
-/// Raises the soft limit on open files to the hard one, then asks every limit how many connections it leaves room
-/// for, and takes the smallest.
+/// Raises the soft limit on open files to the hard one, then computes how many connections each limit allows, and
+/// takes the smallest.
 pub fn measure() -> Room {
     let open_files = raise_open_files();
     let threads = thread_limit();
@@ -89,7 +89,7 @@ fn cgroup_limit() -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// The number in a file of the kernel's.
+/// Reads a file of the kernel's that holds one number.
 fn number(path: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
