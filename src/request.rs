@@ -1,7 +1,7 @@
 //! One HTTP request, read whole, and what its query and headers ask for (RFC 9110).
 //!
-//! `Method` and `HTTPVersion` are `tiny_http`'s. How a request is read off the socket, within
-//! limits: [`door::reader`](crate::door::reader).
+//! `Method` and `HTTPVersion` are `tiny_http`'s. How a request is read off the socket, within limits:
+//! [`door::reader`](crate::door::reader).
 //!
 //! Chapter: [Bad input](../../../../docs/bad-input.md).
 
@@ -96,8 +96,8 @@ impl Request {
     }
 
     /// `limit=BYTES`: a stream ends with the event that brings its body to this length, and the client asks for the
-    /// next stream, from the last id on. There is always one event, so `limit=1` makes a long poll of a stream. Without
-    /// it a stream doesn't end.
+    /// next stream, from the last id on. There is always one event, so `limit=1` makes a long poll of a stream.
+    /// Without it a stream doesn't end.
     pub fn limit(&self) -> Result<usize, Refusal> {
         match self.parameter("limit").map(|limit| limit.parse::<usize>()) {
             None => Ok(usize::MAX),
@@ -112,19 +112,16 @@ impl Request {
 
 /// Parses a `since=` or a `Last-Event-ID`.
 pub fn parse_since(since: &str) -> Result<Since, Refusal> {
-    let wrong = || {
-        refuse(
+    let digits = since.strip_prefix('-').unwrap_or(since);
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.parse::<u64>() {
+        Ok(count) if is_plain && since.starts_with('-') => {
+            Ok(Since::Last((count as usize).min(RING_EVENTS)))
+        }
+        Ok(id) if is_plain => Ok(Since::After(id)),
+        _ => Err(refuse(
             400,
             "since must be the id of the last event seen, or -K for the last K, such as since=-10",
-        )
-    };
-    let digits = since.strip_prefix('-').unwrap_or(since);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    match since.starts_with('-') {
-        true => Ok(Since::Last((number as usize).min(RING_EVENTS))),
-        false => Ok(Since::After(number)),
+        )),
     }
 }

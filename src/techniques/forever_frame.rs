@@ -1,12 +1,10 @@
 //! Forever frame. *Article: XHR 스트리밍 (iframe, forever frame).* Script:
 //! [`www/techniques/forever_frame.js`](/techniques/forever_frame.js).
 //!
-//! For browsers whose XMLHttpRequest can't stream, or that have none: a hidden iframe loads a document
-//! that never ends, and each event is one more `<script>` in it, which runs as soon as it has come and
-//! calls the page around the frame. The thread does what it does for XHR streaming: it sleeps between
-//! events, holding the connection. Each script removes itself, so that the document doesn't grow. (Chromium
-//! still keeps the source of every script that it has run: `comet lab growth` measures it.) A document that
-//! does end (`limit=BYTES`) fires the frame's `load` event, and the page asks for the next one.
+//! For browsers whose XMLHttpRequest can't stream: a hidden iframe loads a document that never ends. Each event is one
+//! more `<script>`, which runs as soon as it arrives, calls the page around the frame, and removes itself, so that the
+//! document doesn't grow. (Chromium still keeps the source of every script: `comet lab growth` measures it.) The thread
+//! sleeps between events, as in XHR streaming. At its `limit=BYTES` the document ends, and the page loads the next one.
 //!
 //! Chapter: [Forever frame](../../../../../docs/forever-frame.md).
 
@@ -38,9 +36,9 @@ pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(
 
 /// How this frame's scripts are written.
 struct Frame {
-    /// The object of the page that is called: `name=`, or `comet`.
+    /// The page's object that the scripts call: `name=`, or `comet`.
     object: String,
-    /// What marks a script as ours: the document's policy runs no other.
+    /// Marks a script as ours: the document's policy allows no other.
     nonce: String,
 }
 
@@ -60,7 +58,7 @@ impl Frame {
         })
     }
 
-    /// The frame's document is no page of ours: it may do nothing but run its scripts.
+    /// The document may do nothing but run its scripts.
     fn policy(&self) -> String {
         format!(
             "default-src 'none'; script-src 'nonce-{}'; frame-ancestors 'self'",
@@ -83,7 +81,7 @@ impl Frame {
         calls.collect()
     }
 
-    /// A call that a page without `heartbeat` does not miss.
+    /// A no-op where the page has no `heartbeat`.
     fn heartbeat(&self) -> String {
         self.script("heartbeat?.()")
     }

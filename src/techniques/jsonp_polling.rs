@@ -1,10 +1,9 @@
 //! JSONP polling. *Article: WebSocket (Socket.IO: JSONP Polling).* Script:
 //! [`www/techniques/jsonp_polling.js`](/techniques/jsonp_polling.js).
 //!
-//! Long polling for a page of another origin, in browsers from before CORS: a `<script>` may come from
-//! anywhere, so the answer is one, a call of the function that the page named. The thread holds the
-//! connection and sleeps as in long polling. What it sends is run, not read: the page has to trust the
-//! server with everything, so the server takes care that an event can't become code.
+//! Long polling for a page of another origin, in browsers from before CORS: a `<script>` may come from anywhere, so the
+//! answer is a script that calls the function which the page named. The thread sleeps as in long polling. The page runs
+//! what it gets, and so has to trust the server; the server makes sure that an event can't become code.
 //!
 //! Chapter: [Multipart streaming and JSONP polling](../../../../../docs/multipart-and-jsonp.md).
 
@@ -17,8 +16,8 @@ use crate::failure::{Failure, Refusal, refuse};
 use crate::hub::Hub;
 use crate::request::Request;
 
-/// Answers `/**/F({"events":[…],"next":N,"gap":false});` when there is news, or with no events when
-/// the time is up (`wait=SECONDS`, at most the server's limit).
+/// Answers `/**/F({"events":[…],"next":N,"gap":false});` when there is news, or with no events when the time is up
+/// (`wait=SECONDS`, at most the server's limit).
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
     let callback = callback(request)?;
     let mut subscription = hub.subscribe(&request.topic()?, request.since()?)?;
@@ -34,7 +33,7 @@ pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(
     Ok(exchange.finish()?)
 }
 
-/// `callback=F`: the function to call, a plain name with dots, or it could be any code.
+/// `callback=F`: the function to call. Only a plain name with dots, since anything else could be code.
 fn callback(request: &Request) -> Result<Cow<'_, str>, Refusal> {
     let callback = request.parameter("callback").unwrap_or_default();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
@@ -47,8 +46,7 @@ fn callback(request: &Request) -> Result<Cow<'_, str>, Refusal> {
     Ok(callback)
 }
 
-/// The comment in front keeps the first bytes, which the client chose, from being taken for
-/// something other than a script.
+/// The comment in front keeps the first bytes, which the client chose, from passing for another file type.
 fn call(callback: &str, news: &News) -> String {
     format!("/**/{callback}({});", json_in_script(&news.to_json()))
 }
