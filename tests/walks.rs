@@ -104,14 +104,19 @@ fn launch_json_names_the_functions_of_each_walk() {
     }
 }
 
-/// What VS Code's debugger, LLDB, is to be told. It names a `Drop` by its type, where gdb counts the `impl` blocks.
+/// The command for VS Code's debugger, LLDB. It names some of `Exchange`'s functions after their `impl` block's place,
+/// so a pattern finds them.
 fn lldb_breakpoint(stop: &str) -> String {
     match stop {
-        "comet::connection::{impl#3}::drop" => {
-            "breakpoint set --func-regex Exchange.*Drop.*::drop".to_string()
-        }
+        "comet::connection::{impl#3}::drop" => by_pattern("Drop.*::drop"),
+        "comet::connection::Exchange::start" => by_pattern("::start"),
+        "comet::connection::Exchange::switch_protocols" => by_pattern("::switch_protocols"),
         _ => format!("breakpoint set --name {stop}"),
     }
+}
+
+fn by_pattern(function: &str) -> String {
+    format!("breakpoint set --func-regex Exchange.*{function}")
 }
 
 /// The functions where a walk stops, without repeats.
