@@ -6,38 +6,20 @@ use std::ffi::CString;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{never, select_biased};
-use tiny_http::{HTTPVersion, Method};
+use tiny_http::HTTPVersion;
 
-use crate::door::metrics::{Metrics, RouteMetrics, add};
-use crate::door::room::Room;
-use crate::door::settings::Settings;
-use crate::door::{policy_file, reader, response, socket};
-use crate::doorbell::{Doorbell, Watch};
+use crate::door::metrics::{RouteMetrics, add};
+use crate::door::shared::Shared;
+use crate::door::{origin, policy_file, reader, socket};
+use crate::doorbell::Watch;
 use crate::event::News;
 use crate::failure::{Failure, Refusal};
-use crate::hub::{Hub, Subscription};
+use crate::hub::Subscription;
 use crate::request::Request;
-
-/// What every thread of the server shares.
-pub struct Shared {
-    pub settings: Settings,
-    pub hub: Hub,
-    pub doorbell: Arc<Doorbell>,
-    pub metrics: Metrics,
-    /// The ports we listen on, in the order they were given.
-    pub ports: Vec<u16>,
-    pub desk_port: Option<u16>,
-    /// How many connections there may be.
-    pub max_connections: usize,
-    /// What the machine has room for.
-    pub room: Room,
-    /// Set when the server is ending.
-    pub closing: AtomicBool,
-}
 
 /// Why [`Exchange::wait`] returned.
 #[derive(Debug)]
@@ -57,30 +39,30 @@ pub struct Connection {
     /// Grows with each connection; the thread's name ends with it.
     pub number: u64,
     pub shared: Arc<Shared>,
-    socket: Arc<TcpStream>,
+    pub(crate) socket: Arc<TcpStream>,
     /// Read from the socket, but not yet used.
-    inbox: Vec<u8>,
+    pub(crate) inbox: Vec<u8>,
     /// May another request follow?
-    keep_alive: bool,
+    pub(crate) keep_alive: bool,
     /// When the next request must have begun. Blank lines don't extend it.
     idle_until: Instant,
     /// What the thread is named for.
     role: &'static str,
 }
 
-/// How much early input is kept while a request is held: one whole request. A client that pipelines more is
-/// disconnected: unread input would hide its hang-up.
+/// How much early input a connection keeps: one whole request. A client that pipelines more is disconnected: unread
+/// input would hide its hang-up.
 const MAX_INBOX: usize = reader::MAX_HEAD + reader::MAX_BODY;
 
-/// How long a thread waits in `read` for the next request before it goes to sleep at the doorbell: a busy client
-/// asks again at once, and the way to the doorbell and back costs more than the answer.
-const MOMENT: Duration = Duration::from_millis(50);
+/// How long a thread waits in `read` for the next request before it sleeps at the doorbell. A busy client asks again at
+/// once, and the way to the doorbell and back costs more than the answer.
+pub const MOMENT: Duration = Duration::from_millis(50);
 
 impl Connection {
     /// A connection just accepted, and counted.
-    pub fn new(number: u64, socket: Arc<TcpStream>, shared: Arc<Shared>) -> Connection {
+    pub fn new(socket: Arc<TcpStream>, shared: Arc<Shared>) -> Connection {
         Connection {
-            number,
+            number: 1 + shared.last_number.fetch_add(1, Ordering::Relaxed),
             idle_until: Instant::now() + shared.settings.limits.idle,
             shared,
             socket,
@@ -88,11 +70,6 @@ impl Connection {
             keep_alive: true,
             role: "conn",
         }
-    }
-
-    /// Sets the socket's limits. See [`socket::set_limits`].
-    pub fn set_limits(&self) -> io::Result<()> {
-        socket::set_limits(&self.socket, MOMENT, self.shared.settings.limits.write)
     }
 
     /// Names this thread for what it does now, such as `long-poll-12`. The kernel keeps 15 bytes.
@@ -157,12 +134,14 @@ impl Connection {
         }
     }
 
-    /// The thread sleeps here, until its topic or the doorbell leaves a token. `None`: the client has sent something.
+    /// The one place where a connection's thread sleeps: a `select!` over two receivers, its topic's token and the
+    /// doorbell's. `None`: the client has sent something.
     fn sleep(
         &mut self,
         watch: &mut Watch,
         mut subscription: Option<&mut Subscription>,
     ) -> Option<Wake> {
+        self.inbox.shrink_to_fit(); // it may be a long sleep
         let no_topic = never();
         loop {
             if self.is_closing() {
@@ -202,20 +181,6 @@ impl Connection {
         }
         read
     }
-
-    /// Refuses a request that could not be read. What comes after it can't be read, either.
-    pub fn refuse_unread(&mut self, refusal: &Refusal) -> io::Result<()> {
-        self.keep_alive = false;
-        let head_only = self.inbox.starts_with(b"HEAD ");
-        let more = [refusal.headers.as_slice(), &[response::close()]].concat();
-        let bytes = response::to_bytes(response::refusal(refusal), &more, head_only);
-        (&*self.socket).write_all(&bytes)
-    }
-
-    /// Ends the connection so that what was written still arrives. See [`socket::linger`].
-    pub fn linger(&self) {
-        socket::linger(&self.socket);
-    }
 }
 
 impl Drop for Connection {
@@ -228,16 +193,17 @@ impl Drop for Connection {
 /// One request and its answer, on the way. Dropping it leaves the connection ready for the next request.
 pub struct Exchange<'c> {
     pub conn: &'c mut Connection,
-    request: &'c Request,
+    pub(crate) request: &'c Request,
     metrics: Arc<RouteMetrics>,
-    /// The origin whose pages may read the answer (`Access-Control-Allow-Origin`).
-    reader_origin: Option<String>,
+    /// The origin of the page that sent the request, if one did; or, if it is foreign, what to refuse it with where only
+    /// our own pages may ask.
+    pub origin: Result<Option<String>, Refusal>,
     /// Has the answer begun? Then it is too late to refuse the request.
-    is_answering: bool,
+    pub(crate) is_answering: bool,
     /// Length of a streamed body so far, without the chunks' framing.
     body_bytes: usize,
     /// Where a streamed body ends (`limit=BYTES`), once it has told something.
-    limit: usize,
+    pub(crate) limit: usize,
     has_told: bool,
     /// Set while the connection is held.
     watch: Option<Watch>,
@@ -249,16 +215,15 @@ impl<'c> Exchange<'c> {
         conn: &'c mut Connection,
         request: &'c Request,
         metrics: &Arc<RouteMetrics>,
-        reader_origin: Option<String>,
     ) -> Exchange<'c> {
         add(&metrics.requests, 1);
         add(&metrics.bytes_in, request.head_bytes + request.body.len());
         conn.keep_alive = request.keep_alive();
         Exchange {
+            origin: origin::of(request, &conn.shared),
             conn,
             request,
             metrics: metrics.clone(),
-            reader_origin,
             is_answering: false,
             body_bytes: 0,
             limit: usize::MAX,
@@ -272,8 +237,6 @@ impl<'c> Exchange<'c> {
         &self.conn.shared
     }
 
-    // --- sleeping ---
-
     /// Holds the connection from here on: it is counted as held, its thread is named for it, and the doorbell watches
     /// its socket, and ticks each time that `every` is over.
     pub fn hold(&mut self, role: &'static str, every: Duration) -> io::Result<()> {
@@ -284,8 +247,8 @@ impl<'c> Exchange<'c> {
         Ok(())
     }
 
-    /// The thread sleeps here, until there is news in the topic or the doorbell rings. Early bytes of the next request
-    /// wait in the inbox.
+    /// The thread sleeps here, until something has happened that a technique cares about. Early bytes of the next
+    /// request wait in the inbox.
     pub fn wait(&mut self, subscription: &mut Subscription) -> Wake {
         if self.has_told && self.body_bytes >= self.limit {
             return Wake::Closing;
@@ -323,74 +286,9 @@ impl<'c> Exchange<'c> {
         add(&self.metrics.events, news.events.len());
     }
 
-    // --- writing ---
-
-    /// Refuses the request, unless its answer has begun.
-    ///
-    /// # Errors
-    /// When the answer has begun, or can't be written: the connection is no good any more.
-    pub fn refuse(&mut self, refusal: &Refusal) -> io::Result<()> {
-        match self.is_answering {
-            true => Err(io::Error::other(refusal.message.clone())),
-            false => self.send_with(response::refusal(refusal), refusal.headers.clone()),
-        }
-    }
-
-    /// Sends an ordinary answer, whole.
-    pub fn send(&mut self, response: response::Response) -> io::Result<()> {
-        self.send_with(response, Vec::new())
-    }
-
-    fn send_with(
-        &mut self,
-        response: response::Response,
-        mut headers: Vec<(&'static str, String)>,
-    ) -> io::Result<()> {
-        self.is_answering = true;
-        headers.extend(self.common_headers());
-        let head_only = self.request.method == Method::Head;
-        self.write_all(&response::to_bytes(response, &headers, head_only))
-    }
-
-    /// Begins an answer that is written bit by bit: sends the head at once, so that the client knows that it is
-    /// being served.
-    pub fn start(
-        &mut self,
-        content_type: &str,
-        more: &[(&'static str, String)],
-    ) -> Result<(), Failure> {
-        self.limit = self.request.limit()?;
-        self.is_answering = true;
-        let mut headers = [more, &self.common_headers()].concat();
-        if self.is_chunked() {
-            headers.push(("Transfer-Encoding", "chunked".to_string()));
-        }
-        Ok(self.write_all(&response::stream_head(content_type, &headers))?)
-    }
-
     /// HTTP/1.0 knows no chunks: there a streamed answer ends with the connection.
-    fn is_chunked(&self) -> bool {
+    pub(crate) fn is_chunked(&self) -> bool {
         self.request.version == HTTPVersion(1, 1)
-    }
-
-    /// Agrees to speak another protocol on this connection from here on (101).
-    pub fn switch_protocols(&mut self, headers: &[(&'static str, String)]) -> io::Result<()> {
-        self.is_answering = true;
-        self.conn.keep_alive = false;
-        self.write_all(&response::switching_protocols(headers))
-    }
-
-    /// Who may read the answer, and whether the connection ends with it.
-    fn common_headers(&self) -> Vec<(&'static str, String)> {
-        let mut headers = Vec::new();
-        if let Some(origin) = &self.reader_origin {
-            headers.push(("Access-Control-Allow-Origin", origin.clone()));
-            headers.push(("Vary", "Origin".to_string()));
-        }
-        if !self.conn.stays_open() {
-            headers.push(response::close());
-        }
-        headers
     }
 
     /// Sends one chunk: its size in hexadecimal, CR LF, the bytes, CR LF, all in one write (RFC 9112 section 7.1). An

@@ -1,9 +1,8 @@
-//! The one thread that isn't blocked on one thing: it watches every sleeping connection's socket and its
-//! deadline, and wakes the connection's thread.
+//! The one thread that isn't blocked on one thing: it watches every sleeping connection's socket and its deadline, and
+//! wakes the connection's thread. Without it, a thread asleep on its topic's channel could not hear its client hang up.
 //!
-//! Without it, a thread asleep on its topic's channel could not hear its client hang up. As in the [`hub`](crate::hub),
-//! the wake carries no data: a token in a channel of one says "look around", and the thread reads its socket and its
-//! clock. That this one thread can watch ten thousand sockets is worth a thought: it could also have served them.
+//! As in the [`hub`](crate::hub), a wake carries no data: a token in a channel of one says "look around", and the thread
+//! looks at its socket and its clock. This one thread can watch ten thousand sockets. It could also have served them.
 //!
 //! Chapter: [Why threads strain](../../../../docs/strain.md).
 
@@ -92,10 +91,6 @@ impl Doorbell {
         deadline
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
-        lock(&self.deadlines).first().map(|(deadline, _)| *deadline)
-    }
-
     /// Takes a sleeper whose deadline has passed.
     fn take_overdue(&self) -> Option<usize> {
         let mut deadlines = lock(&self.deadlines);
@@ -134,8 +129,8 @@ impl Doorbell {
 pub fn doorbell_thread(doorbell: &Doorbell) {
     let mut events = Events::new();
     while !doorbell.stopped.load(Ordering::SeqCst) {
-        let patience = doorbell.next_deadline();
-        let patience = patience.map(|at| at.saturating_duration_since(Instant::now()));
+        let next = lock(&doorbell.deadlines).first().copied();
+        let patience = next.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         events.clear();
         if let Err(error) = doorbell.poller.wait(&mut events, patience) {
             error!("the doorbell cannot wait: {error}");

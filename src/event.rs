@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tungstenite::Utf8Bytes;
 
-/// One thing that happened in a topic. It is encoded once, when it is published: every technique sends the same bytes.
+/// One thing that happened in a topic. It is encoded once, when it is published: every technique sends the same
+/// bytes.
 #[derive(Debug)]
 pub struct Event {
     /// Grows by one within a topic. Never repeats, not even after a restart.
@@ -24,19 +25,16 @@ impl Event {
     pub fn new(id: u64, topic: &str, data: &Value) -> Event {
         let at = unix_time().as_millis() as u64;
         let json = format!(r#"{{"id":{id},"topic":"{topic}","at":{at},"data":{data}}}"#);
-        Event {
-            id,
-            at,
-            json: json.into(),
-        }
+        let json = json.into();
+        Event { id, at, json }
     }
 }
 
 /// What a client has not seen yet.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Set when the ring doesn't reach the client's cursor: events are missing just after this id. The client gets this
-    /// notice before the events below.
+    /// Set when the ring doesn't reach the client's cursor: events are missing just after this id. The client gets
+    /// this notice before the events below.
     pub gap: Option<u64>,
     /// The events, oldest first.
     pub events: Vec<Arc<Event>>,
@@ -52,11 +50,7 @@ impl News {
 
     /// The answer of techniques that answer once: `{"events":[…],"next":7,"gap":false}`.
     pub fn to_json(&self) -> String {
-        let events: Vec<&str> = self
-            .events
-            .iter()
-            .map(|event| event.json.as_str())
-            .collect();
+        let events: Vec<&str> = self.events.iter().map(|event| &*event.json).collect();
         format!(
             r#"{{"events":[{}],"next":{},"gap":{}}}"#,
             events.join(","),

@@ -17,7 +17,7 @@ pub enum Failure {
 }
 
 /// An answer that says no, and what to do instead.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Refusal {
     /// The status code (RFC 9110 section 15).
     pub status: u16,
@@ -64,8 +64,8 @@ pub fn log_panics() {
     }));
 }
 
-/// Locks a mutex. A thread that panics while it holds a lock ends alone: what our locks guard is whole between any two
-/// statements, so the others go on.
+/// Locks a mutex. A thread that panics while it holds a lock ends alone: what our locks guard is whole between any
+/// two statements, so the others go on.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,14 +1,13 @@
 //! Topics, their rings of recent events, and the subscribers to wake: the fan-out.
 //!
-//! The ring is the truth. Publishing appends an event to the topic's ring, then puts a token into each
-//! subscriber's channel of one. The token carries no data: it says "look again", and the subscriber reads the
-//! ring from its own cursor. So nothing can be missed or repeated, a slow reader needs no special case, and a
-//! full channel means that its owner has been told already.
+//! The ring is the truth. Publishing appends an event to the topic's ring, then puts a token into each subscriber's
+//! channel of one. The token carries no data: it says "look again", and the subscriber reads the ring from its own
+//! cursor. So nothing can be missed or repeated, a slow reader needs no special case, and a full channel means that
+//! its owner has been told already.
 //!
 //! Chapter: [Long polling](../../../../docs/long-polling.md).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,8 +24,8 @@ pub const MAX_TOPICS: usize = 64;
 pub const RING_EVENTS: usize = 1024;
 /// How many bytes of events a ring keeps: large events push old ones out sooner.
 pub const RING_BYTES: usize = 4 << 20;
-/// How many bytes of events one read of the ring returns (or one event, if that is larger): what a subscriber
-/// that is far behind costs.
+/// How many bytes of events one read of the ring returns (or one event, if that is larger): what a subscriber that is
+/// far behind costs.
 pub const PORTION_BYTES: usize = 128 << 10;
 /// How many subscribers are looked up at a time, under the lock, to be woken without it.
 const WAKE_BATCH: usize = 64;
@@ -53,10 +52,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Subscribes to `topic`. The first look finds everything after `since`.
-    ///
-    /// # Errors
-    /// Like the others here: 503 when all topics are in use.
+    /// Subscribes to `topic`: the first look finds everything after `since`. (503 when all topics are in use.)
     pub fn subscribe(&self, topic: &str, since: Since) -> Result<Subscription, Refusal> {
         Ok(Subscription::new(self.topic(topic)?, since))
     }
@@ -92,14 +88,18 @@ impl Hub {
         if topics.len() >= MAX_TOPICS {
             forget_one(&mut topics)?;
         }
-        let topic = Arc::new(Topic::new(name));
+        let topic = Arc::new(Topic {
+            name: name.to_string(),
+            ring: RwLock::new(Ring::new()),
+            subscribers: Mutex::default(),
+        });
         topics.insert(name.to_string(), topic.clone());
         Ok(topic)
     }
 }
 
-/// Makes room by forgetting the topic that has been silent for longest. A topic in use stays: without a
-/// subscriber or publisher at work, the map's reference to it is the last.
+/// Makes room by forgetting the topic that has been silent for longest. A topic in use stays: without a subscriber or
+/// publisher at work, the map's reference to it is the last.
 fn forget_one(topics: &mut HashMap<String, Arc<Topic>>) -> Result<(), Refusal> {
     let idle = topics
         .values()
@@ -116,26 +116,16 @@ fn too_many_topics() -> Refusal {
     refuse(503, message).with("Retry-After", "5")
 }
 
-/// One topic. The ring's lock is not the subscribers' lock: readers of the ring share it, and a publisher that
-/// wakes thousands keeps nobody from reading.
+/// One topic. The ring's lock is not the subscribers' lock: readers of the ring share it, and a publisher that wakes
+/// thousands keeps nobody from reading.
 struct Topic {
     name: String,
     ring: RwLock<Ring>,
     /// Where to put each subscriber's token, by the subscription's number.
     subscribers: Mutex<BTreeMap<u64, Sender<()>>>,
-    next_number: AtomicU64,
 }
 
 impl Topic {
-    fn new(name: &str) -> Topic {
-        Topic {
-            name: name.to_string(),
-            ring: RwLock::new(Ring::new()),
-            subscribers: Mutex::default(),
-            next_number: AtomicU64::new(0),
-        }
-    }
-
     /// Puts a token into each subscriber's channel. No lock is held while a thread wakes: it would run into it.
     fn wake_subscribers(&self) {
         let mut batch = Vec::with_capacity(WAKE_BATCH);
@@ -210,8 +200,8 @@ impl Ring {
         }
     }
 
-    /// The first portion of what the ring has after `cursor`; with a gap if the ring doesn't reach that far. If
-    /// there is more, `next` is less than `newest`.
+    /// The first portion of what the ring has after `cursor`; with a gap if the ring doesn't reach that far. If there
+    /// is more, `next` is less than `newest`.
     fn after(&self, cursor: u64) -> News {
         let reached = (self.before_oldest()..=self.newest).contains(&cursor);
         let (gap, seen) = match reached {
@@ -257,8 +247,10 @@ impl Subscription {
     /// Subscribes first and looks later: what comes in between leaves a token.
     fn new(topic: Arc<Topic>, since: Since) -> Subscription {
         let (again, token) = token();
-        let number = topic.next_number.fetch_add(1, Ordering::Relaxed);
-        lock(&topic.subscribers).insert(number, again.clone());
+        let mut subscribers = lock(&topic.subscribers);
+        let number = subscribers.last_key_value().map_or(0, |(last, _)| last + 1);
+        subscribers.insert(number, again.clone());
+        drop(subscribers);
         let cursor = read(&topic.ring).cursor(since);
         Subscription {
             topic,

@@ -31,7 +31,7 @@ struct CommandLine {
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:8081")]
     desk: Desk,
 
-    /// How many connections, so how many threads, at the most [default: what the machine has room for]
+    /// The largest number of connections, and so of threads [default: as many as the machine has room for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
 
@@ -40,7 +40,8 @@ struct CommandLine {
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     allow_origin: Vec<String>,
 
-    /// Stretch every time limit to this many seconds, so that someone at a breakpoint isn't cut off
+    /// Stretch each time limit to at least this long, so that clients stay connected while you are at a
+    /// breakpoint
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     patience: u32,
 
@@ -170,7 +171,7 @@ fn run(settings: Settings) -> io::Result<()> {
     Ok(())
 }
 
-/// One line a listener on standard output, for people and for programs that start us.
+/// Prints one line a listener, for people and for programs that start us.
 fn announce(server: &Server) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for address in &server.addresses {
@@ -182,7 +183,7 @@ fn announce(server: &Server) -> io::Result<()> {
     out.flush()
 }
 
-/// Hears Ctrl-C and SIGTERM: the first is told, the second ends the process.
+/// Catches Ctrl-C and SIGTERM: the first sends on the channel, the second ends the process.
 fn on_interrupt() -> io::Result<Receiver<()>> {
     let (sender, receiver): (Sender<()>, Receiver<()>) = unbounded();
     let mut before = false;

@@ -13,7 +13,7 @@ use crate::request::Request;
 /// Publishes the body, and answers with the id that the event got: `{"id":7}`.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
     exchange.conn.rename("publish");
-    let topic = request.topic()?;
+    let topic = &request.topic()?;
     check_topic(topic)?;
     let id = hub.publish(topic, &data(&request.body)?)?;
     Ok(exchange.send(response::json(200, json!({ "id": id }).to_string()))?)

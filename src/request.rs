@@ -1,13 +1,14 @@
 //! One HTTP request, read whole, and what its query and headers ask for (RFC 9110).
 //!
-//! The vocabulary (`Method`, `Header`, `HTTPVersion`) is `tiny_http`'s. How a request is read off the socket, within
-//! limits: [`door::reader`](crate::door::reader).
+//! `Method` and `HTTPVersion` are `tiny_http`'s. How a request is read off the socket, within limits:
+//! [`door::reader`](crate::door::reader).
 //!
 //! Chapter: [Bad input](../../../../docs/bad-input.md).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use tiny_http::{HTTPVersion, Header, Method};
+use tiny_http::{HTTPVersion, Method};
 
 use crate::failure::{Refusal, refuse};
 use crate::hub::{RING_EVENTS, Since};
@@ -18,41 +19,42 @@ pub struct Request {
     pub method: Method,
     /// The path as it was sent, without the query.
     pub path: String,
-    /// The query's names and values, decoded.
-    pub query: Vec<(String, String)>,
+    /// The query as it was sent: it is decoded when a parameter is looked up, since a request may be held for long.
+    pub query: String,
     pub version: HTTPVersion,
-    pub headers: Vec<Header>,
+    /// The header lines, each ended by CR LF.
+    pub headers: String,
     pub body: Vec<u8>,
     /// Length of the head on the wire.
     pub head_bytes: usize,
 }
 
 impl Request {
-    /// The first header of this name.
-    pub fn header(&self, name: &'static str) -> Option<&str> {
+    /// The value of the first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.values(name).next()
     }
 
-    /// Every header of this name.
-    pub fn values(&self, name: &'static str) -> impl Iterator<Item = &str> {
-        let same = self
-            .headers
-            .iter()
-            .filter(move |header| header.field.equiv(name));
-        same.map(|header| header.value.as_str().trim())
+    /// The values of every header of this name.
+    pub fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let headers = self.headers.lines().filter_map(|line| line.split_once(':'));
+        headers
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
     }
 
     /// Does a header that is a list of words, such as `Connection`, have this one?
-    pub fn header_has(&self, name: &'static str, word: &str) -> bool {
+    pub fn header_has(&self, name: &str, word: &str) -> bool {
         self.values(name)
             .flat_map(|value| value.split(','))
             .any(|part| part.trim().eq_ignore_ascii_case(word))
     }
 
-    /// The first query parameter of this name.
-    pub fn parameter(&self, name: &str) -> Option<&str> {
-        let found = self.query.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
+    /// The first query parameter of this name, decoded.
+    pub fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut parameters = form_urlencoded::parse(self.query.as_bytes());
+        let found = parameters.find(|(key, _)| key == name);
+        found.map(|(_, value)| value)
     }
 
     /// May another request follow on the connection? HTTP/1.0 clients get one answer.
@@ -61,8 +63,8 @@ impl Request {
     }
 
     /// `topic=T`: 1 to 32 of `a-z`, `0-9` and `-`. The default is `chat`.
-    pub fn topic(&self) -> Result<&str, Refusal> {
-        let topic = self.parameter("topic").unwrap_or("chat");
+    pub fn topic(&self) -> Result<Cow<'_, str>, Refusal> {
+        let topic = self.parameter("topic").unwrap_or("chat".into());
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if topic.is_empty() || topic.len() > 32 || !topic.bytes().all(fits) {
             return Err(refuse(
@@ -77,13 +79,13 @@ impl Request {
     pub fn since(&self) -> Result<Since, Refusal> {
         match self.parameter("since") {
             None => Ok(Since::Now),
-            Some(since) => parse_since(since),
+            Some(since) => parse_since(&since),
         }
     }
 
     /// `wait=SECONDS`: how long to hold a poll, `limit` at most. `wait=0` answers at once.
     pub fn wait(&self, limit: Duration) -> Result<Duration, Refusal> {
-        match self.parameter("wait").map(str::parse::<u32>) {
+        match self.parameter("wait").map(|wait| wait.parse::<u32>()) {
             None => Ok(limit),
             Some(Ok(seconds)) => Ok(Duration::from_secs(seconds.into()).min(limit)),
             Some(Err(_)) => Err(refuse(
@@ -94,10 +96,10 @@ impl Request {
     }
 
     /// `limit=BYTES`: a stream ends with the event that brings its body to this length, and the client asks for the
-    /// next stream, from the last id on. There is always one event, so `limit=1` makes a long poll of a stream. Without
-    /// it a stream doesn't end.
+    /// next stream, from the last id on. There is always one event, so `limit=1` makes a long poll of a stream.
+    /// Without it a stream doesn't end.
     pub fn limit(&self) -> Result<usize, Refusal> {
-        match self.parameter("limit").map(str::parse::<usize>) {
+        match self.parameter("limit").map(|limit| limit.parse::<usize>()) {
             None => Ok(usize::MAX),
             Some(Ok(bytes @ 1..)) => Ok(bytes),
             Some(_) => Err(refuse(
@@ -110,19 +112,16 @@ impl Request {
 
 /// Parses a `since=` or a `Last-Event-ID`.
 pub fn parse_since(since: &str) -> Result<Since, Refusal> {
-    let wrong = || {
-        refuse(
+    let digits = since.strip_prefix('-').unwrap_or(since);
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.parse::<u64>() {
+        Ok(count) if is_plain && since.starts_with('-') => {
+            Ok(Since::Last((count as usize).min(RING_EVENTS)))
+        }
+        Ok(id) if is_plain => Ok(Since::After(id)),
+        _ => Err(refuse(
             400,
             "since must be the id of the last event seen, or -K for the last K, such as since=-10",
-        )
-    };
-    let digits = since.strip_prefix('-').unwrap_or(since);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    match since.starts_with('-') {
-        true => Ok(Since::Last((number as usize).min(RING_EVENTS))),
-        false => Ok(Since::After(number)),
+        )),
     }
 }

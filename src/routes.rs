@@ -58,11 +58,6 @@ const fn route(
     }
 }
 
-const fn own_pages_only(mut route: Route) -> Route {
-    route.own_pages_only = true;
-    route
-}
-
 /// The techniques in the article's order, then the short requests. The last row takes all the rest.
 #[rustfmt::skip]
 pub const ROUTES: [Route; 15] = [
@@ -73,9 +68,9 @@ pub const ROUTES: [Route; 15] = [
     route("/multipart-streaming", "multipart_streaming", "GET", "WebSocket (Socket.IO: AJAX Multi part Streaming)", "techniques/multipart_streaming.rs", multipart_streaming::answer),
     route("/jsonp-polling", "jsonp_polling", "GET", "WebSocket (Socket.IO: JSONP Polling)", "techniques/jsonp_polling.rs", jsonp_polling::answer),
     route("/event-source", "event_source", "GET", "WebSocket (HTML5)", "techniques/event_source.rs", event_source::answer),
-    own_pages_only(route("/websocket", "websocket", "GET", "WebSocket", "techniques/websocket.rs", websocket::answer)),
-    own_pages_only(route("/echo", "echo", "GET", "", "pages/echo.rs", echo::answer)),
-    own_pages_only(route("/publish", "publish", "POST", "", "publish.rs", publish::answer)),
+    Route { own_pages_only: true, ..route("/websocket", "websocket", "GET", "WebSocket", "techniques/websocket.rs", websocket::answer) },
+    Route { own_pages_only: true, ..route("/echo", "echo", "GET", "", "pages/echo.rs", echo::answer) },
+    Route { own_pages_only: true, ..route("/publish", "publish", "POST", "", "publish.rs", publish::answer) },
     route("/slow-polling", "slow_polling", "GET, POST", "", "pages/delay.rs", delay::answer),
     route("/ports", "ports", "GET, HEAD", "", "pages/site.rs", site::ports),
     route("/weigh", "weigh", "GET, HEAD", "", "pages/site.rs", site::weigh),
@@ -89,15 +84,11 @@ pub const ROUTES: [Route; 15] = [
 /// When the connection is no good any more.
 pub fn answer(routes: &[Route], request: &Request, conn: &mut Connection) -> io::Result<()> {
     let shared = conn.shared.clone();
-    let (index, route) = find(routes, &request.path);
-    debug!(
-        "{} {} on connection {}",
-        request.method, request.path, conn.number
-    );
-    let origin = origin::of(request, &shared);
-    let reader = origin.as_ref().ok().cloned().flatten();
-    let mut exchange = Exchange::new(conn, request, &shared.metrics.routes[index], reader);
-    match run_technique(route, request, origin, &mut exchange) {
+    let Request { method, path, .. } = request;
+    let (index, route) = find(routes, path);
+    debug!("{method} {path} on connection {}", conn.number);
+    let mut exchange = Exchange::new(conn, request, &shared.metrics.routes[index]);
+    match run_technique(route, request, &mut exchange) {
         Ok(()) => Ok(()),
         Err(Failure::Refused(refusal)) => exchange.refuse(&refusal),
         Err(Failure::Lost(error)) => Err(error),
@@ -105,12 +96,7 @@ pub fn answer(routes: &[Route], request: &Request, conn: &mut Connection) -> io:
 }
 
 /// Checks what holds for every row, then lets the technique answer.
-fn run_technique(
-    route: &Route,
-    request: &Request,
-    origin: Result<Option<String>, Refusal>,
-    exchange: &mut Exchange,
-) -> Result<(), Failure> {
+fn run_technique(route: &Route, request: &Request, exchange: &mut Exchange) -> Result<(), Failure> {
     let shared = exchange.conn.shared.clone();
     origin::check_host(request.header("Host"), &shared.settings.allow_origins)?;
     if request.method == Method::Options {
@@ -118,7 +104,7 @@ fn run_technique(
     }
     check_method(route, request)?;
     if route.own_pages_only {
-        origin?;
+        exchange.origin.clone()?;
     }
     (route.technique)(request, exchange, &shared.hub)
 }

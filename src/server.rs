@@ -6,30 +6,29 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use log::{debug, info, warn};
+use log::{debug, warn};
 
 use crate::baseball::baseball_thread;
-use crate::connection::{Connection, Shared};
+use crate::connection::{Connection, MOMENT};
 use crate::desk::{Desk, desk_thread};
 use crate::door::listen::{listen, stop_accepting, turn_away};
-use crate::door::metrics::Metrics;
-use crate::door::room;
 use crate::door::settings::Settings;
-use crate::doorbell::{Doorbell, doorbell_thread};
+use crate::door::shared::Shared;
+use crate::door::{room, socket};
+use crate::doorbell::doorbell_thread;
 use crate::failure::Failure;
-use crate::hub::Hub;
 use crate::routes::{self, ROUTES, Route};
 
 /// A thread's stack. Only the pages that are touched cost memory. JSON that is nested as deep as serde_json allows
 /// touches the most, in a debug build.
 const STACK: usize = 1 << 20;
 
-/// How long the server's own threads may take to end. (The desk's may be kept by a client: tiny_http has no time-outs.)
+/// How long the server's own threads may take to end. (A client may keep the desk's: tiny_http has no time-outs.)
 const THREADS_PATIENCE: Duration = Duration::from_millis(400);
 
 /// How long there must have been room before the log says again that there is none.
@@ -65,7 +64,8 @@ impl Server {
         let addresses = addresses.collect::<io::Result<Vec<_>>>()?;
         let desk = settings.desk.map(Desk::open).transpose()?;
         let desk_address = desk.as_ref().map(|desk| desk.address);
-        let shared = Arc::new(share(settings, routes, &addresses, desk_address)?);
+        let names: Vec<_> = routes.iter().map(|route| route.name).collect();
+        let shared = Arc::new(Shared::new(settings, &names, &addresses, desk_address)?);
         let (game, game_ends) = bounded(0);
         let mut server = Server {
             addresses,
@@ -80,28 +80,21 @@ impl Server {
         Ok(server)
     }
 
-    fn start_threads(
-        &mut self,
-        routes: &'static [Route],
-        game_ends: Receiver<()>,
-    ) -> io::Result<()> {
+    fn start_threads(&mut self, routes: &'static [Route], ends: Receiver<()>) -> io::Result<()> {
         let doorbell = self.shared.doorbell.clone();
         self.spawn("doorbell", move || doorbell_thread(&doorbell))?;
         let shared = self.shared.clone();
         self.spawn("baseball", move || {
-            baseball_thread(&shared.hub, shared.settings.seed, &game_ends)
+            baseball_thread(&shared.hub, shared.settings.seed, &ends)
         })?;
         if let Some(desk) = self.desk.clone() {
             let shared = self.shared.clone();
             self.spawn("desk", move || desk_thread(&desk, &shared))?;
         }
-        let numbers = Arc::new(AtomicU64::new(1));
         for listener in self.listeners.clone() {
-            let (shared, numbers) = (self.shared.clone(), numbers.clone());
+            let shared = self.shared.clone();
             let name = format!("accept-{}", listener.local_addr()?.port());
-            self.spawn(&name, move || {
-                accept_loop(&listener, routes, &shared, &numbers)
-            })?;
+            self.spawn(&name, move || accept_loop(&listener, routes, &shared))?;
         }
         Ok(())
     }
@@ -144,40 +137,9 @@ fn wait_until(deadline: Instant, is_over: impl Fn() -> bool) {
     }
 }
 
-fn share(
-    settings: Settings,
-    routes: &[Route],
-    addresses: &[SocketAddr],
-    desk: Option<SocketAddr>,
-) -> io::Result<Shared> {
-    let room = room::measure();
-    info!(
-        "room for {} connections; what ends it first: {}",
-        room.connections, room.set_by
-    );
-    let names: Vec<&'static str> = routes.iter().map(|route| route.name).collect();
-    Ok(Shared {
-        max_connections: settings.max_connections.unwrap_or(room.connections),
-        room,
-        settings,
-        hub: Hub::default(),
-        doorbell: Arc::new(Doorbell::new()?),
-        metrics: Metrics::new(&names),
-        ports: addresses.iter().map(SocketAddr::port).collect(),
-        desk_port: desk.map(|address| address.port()),
-        closing: AtomicBool::new(false),
-    })
-}
-
-/// Accepts for as long as the server runs. Without room for another connection (no descriptor, no thread) the log
-/// says so once, and the loop tries again until there is. (Room for one more between two failures doesn't end the
-/// trouble: only after a while with room does the log say it again.)
-fn accept_loop(
-    listener: &TcpListener,
-    routes: &'static [Route],
-    shared: &Arc<Shared>,
-    numbers: &AtomicU64,
-) {
+/// Accepts for as long as the server runs. Without room for another connection (no descriptor, no thread) the log says
+/// so, and the loop tries again. The log says it again only after a while without trouble.
+fn accept_loop(listener: &TcpListener, routes: &'static [Route], shared: &Arc<Shared>) {
     room::wake_without_preempting();
     let mut last_trouble: Option<Instant> = None;
     loop {
@@ -186,10 +148,7 @@ fn accept_loop(
             return;
         }
         let admitted = match accepted {
-            Ok((socket, _)) => {
-                let number = numbers.fetch_add(1, Ordering::Relaxed);
-                admit(socket, number, routes, shared)
-            }
+            Ok((socket, _)) => admit(Arc::new(socket), routes, shared),
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
             Err(error) => {
                 thread::sleep(Duration::from_millis(50)); // it would fail again at once
@@ -205,25 +164,17 @@ fn accept_loop(
     }
 }
 
-/// Gives the connection its thread; or, without room, an answer that says so.
-///
-/// # Errors
-/// When the machine has no thread for it. (That all connections are in use is no error.)
-fn admit(
-    socket: TcpStream,
-    number: u64,
-    routes: &'static [Route],
-    shared: &Arc<Shared>,
-) -> io::Result<()> {
-    let socket = Arc::new(socket);
+/// Gives the connection its thread; or, without room, an answer that says so. An error means that the machine has no
+/// thread left; that all connections are in use is none.
+fn admit(socket: Arc<TcpStream>, routes: &'static [Route], shared: &Arc<Shared>) -> io::Result<()> {
     let open = shared.metrics.connections.fetch_add(1, Ordering::SeqCst);
-    let conn = Box::new(Connection::new(number, socket.clone(), shared.clone()));
+    let conn = Box::new(Connection::new(socket.clone(), shared.clone()));
     if open >= shared.max_connections {
         turn_away(&socket);
         return Ok(());
     }
     let thread = thread::Builder::new()
-        .name(format!("conn-{number}"))
+        .name(format!("conn-{}", conn.number))
         .stack_size(STACK)
         .spawn(move || connection_thread(conn, routes));
     if thread.is_err() {
@@ -237,12 +188,13 @@ fn connection_thread(mut conn: Box<Connection>, routes: &[Route]) {
     if let Err(error) = answer_requests(&mut conn, routes) {
         debug!("connection {} ended: {error}", conn.number);
     }
-    conn.linger();
+    socket::linger(&conn.socket);
 }
 
 /// Answers one request after the other, until one of both sides has had enough.
 fn answer_requests(conn: &mut Connection, routes: &[Route]) -> io::Result<()> {
-    conn.set_limits()?;
+    let write = conn.shared.settings.limits.write;
+    socket::set_limits(&conn.socket, MOMENT, write)?;
     while conn.stays_open() {
         // By reference, so that a request, which may be held for long, is on the stack only once.
         match &conn.next_request() {

@@ -241,13 +241,13 @@ impl Meant {
     }
 
     fn assert_is(&self, request: &Request) {
-        let headers = request.headers.iter().map(|header| {
-            let (name, value) = (header.field.as_str(), header.value.as_str());
+        let headers = request.headers.split_terminator("\r\n").map(|line| {
+            let (name, value) = line.split_once(':').expect("a name and a value");
             (name.to_string(), value.to_string())
         });
         assert_eq!(request.method.as_str(), self.method);
         assert_eq!(request.path, self.path);
-        assert_eq!(request.query, self.query);
+        assert_eq!(reader::decoded_query(request), self.query);
         assert_eq!(request.version, HTTPVersion(1, self.version));
         assert_eq!(headers.collect::<Vec<_>>(), self.all_headers());
         assert_eq!(request.body, self.body);

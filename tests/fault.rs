@@ -41,7 +41,7 @@ impl Kept {
 
 /// A technique that takes a seat, holds the connection, and panics.
 fn faulty(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let _subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let _subscription = hub.subscribe(&request.topic()?, request.since()?)?;
     exchange.start("text/plain", &[])?;
     exchange.hold("faulty", exchange.shared().settings.limits.heartbeat)?;
     panic!("a fault that was forced");

@@ -164,15 +164,15 @@ fn a_topic_may_have_32_characters() {
 }
 
 #[test]
-fn a_delay_can_be_asked_for_up_to_5_seconds() {
+fn slow_polling_takes_a_delay_of_up_to_5_seconds() {
     let server = TestServer::start();
     let last = server.publish("chat", "before");
-    let (_, body) = server.get("/polling?delay=5").read_answer();
+    let (_, body) = server.get("/slow-polling?delay=5").read_answer();
     assert_eq!(json(&body)["next"], last);
     let wrong = [
-        "/polling?delay=",
-        "/polling?delay=-1",
-        "/polling?delay=5001",
+        "/slow-polling?delay=",
+        "/slow-polling?delay=-1",
+        "/slow-polling?delay=5001",
     ];
     server.assert_refused(&wrong, "delay must be 0 to 5000 milliseconds");
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::connection::Shared;
 use crate::desk::stats::limits;
 use crate::desk::usage::Usage;
+use crate::door::shared::Shared;
 use crate::event::unix_time;
 
 /// Time between two samples.

@@ -34,9 +34,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tiny_http::{HTTPVersion, Method, Request};
 
-use crate::connection::Shared;
 use crate::door::listen::cannot_listen;
 use crate::door::response::{self, Response};
+use crate::door::shared::Shared;
 use crate::door::{origin, reader};
 use crate::failure::{Refusal, refuse};
 use census::Census;

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Value, json};
 
-use crate::connection::Shared;
 use crate::door::response::{self, Response as Answer, make_header};
+use crate::door::shared::Shared;
 use crate::failure::{Refusal, refuse};
 use crate::pages::site;
 

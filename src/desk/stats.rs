@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 
-use crate::connection::Shared;
 use crate::desk::usage::Usage;
 use crate::door::metrics::RouteMetrics;
+use crate::door::shared::Shared;
 
 /// The answer to `/stats`.
 pub fn stats(shared: &Shared) -> Value {

@@ -44,7 +44,7 @@ fn check_handshake(request: &Request) -> Result<&str, Refusal> {
     }
 }
 
-/// HTTP/1.0 can't (RFC 9110 section 7.8).
+/// HTTP/1.0 has no upgrades (RFC 9110 section 7.8).
 fn asks_for_upgrade(request: &Request) -> bool {
     request.version == HTTPVersion(1, 1)
         && request.header_has("Upgrade", "websocket")
@@ -102,7 +102,7 @@ fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) -> Result<(
     socket.flush()
 }
 
-/// Closes with the code that says what was wrong (RFC 6455 section 7.4.1), if anything was.
+/// Closes with the code for what went wrong (RFC 6455 section 7.4.1), if anything did.
 pub fn end(socket: &mut Socket, ended: Result<(), Error>) -> io::Result<()> {
     let (code, reason) = match ended {
         Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => return Ok(()),
@@ -111,6 +111,6 @@ pub fn end(socket: &mut Socket, ended: Result<(), Error>) -> io::Result<()> {
         Err(Error::Capacity(_)) => (CloseCode::Size, "the message is too big"),
         Err(_) => (CloseCode::Protocol, "this is not RFC 6455"),
     };
-    let _ = close(socket, code, reason); // if this fails the client is gone, and all is well
+    let _ = close(socket, code, reason); // a client that is gone needs no Close
     Ok(())
 }

@@ -14,8 +14,8 @@ use nix::sys::socket::{
 use crate::door::{reader, response};
 use crate::failure::refuse;
 
-/// How many connections may wait to be accepted. (The standard library asks for 128; of a burst of thousands, most
-/// would then wait until they send their SYN again.)
+/// The backlog: how many connections may wait to be accepted. (The standard library asks for 128; of a burst of
+/// thousands, most would then have to send their SYN again.)
 const BACKLOG: i32 = 4096;
 
 /// Listens on an address.

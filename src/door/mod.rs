@@ -3,12 +3,12 @@
 //! - [`listen`]: opening a listener, and turning a connection away
 //! - [`socket`]: a connection's socket: its limits, reading, writing, and the end
 //! - [`reader`]: reading a request's bytes, within limits
-//! - [`response`]: printing an answer
+//! - [`answering`], [`response`]: beginning an answer or sending it whole, and its bytes
 //! - [`handshake`]: the WebSocket handshake, and its close
 //! - [`origin`]: whose pages may do what, and by which names we go
 //! - [`policy_file`]: what Flash asks for instead of a request
 //! - [`room`]: what the machine has room for
-//! - [`settings`], [`metrics`]: what can be set, and what is counted
+//! - [`shared`]: what every thread shares; [`settings`], [`metrics`]: what can be set, and what is counted
 //!
 //! Begin with [`reader::read_request`].
 
@@ -17,6 +17,8 @@ pub mod listen;
 pub mod socket;
 
 pub mod reader;
+
+pub mod answering;
 
 pub mod response;
 
@@ -27,6 +29,8 @@ pub mod origin;
 pub mod policy_file;
 
 pub mod room;
+
+pub mod shared;
 
 pub mod settings;
 

@@ -1,20 +1,19 @@
-//! Whose pages may do what. A browser says which page a request comes from (`Origin`); programs
-//! that are no browsers don't, and need no permission: they could have sent anything.
-//!
-//! A browser also says by which name it found us (`Host`). A foreign page whose own name is made to
-//! point at this machine (DNS rebinding) would be the same origin as we are; its name gives it away.
+//! Whose pages may do what. A browser names the page that a request comes from (`Origin`). Other programs don't, and
+//! need no permission: they could send anything. A browser also names the server that it asked (`Host`). A foreign
+//! page can make its own name point at this machine (DNS rebinding): it would then be of our origin, but its name
+//! gives it away.
 //!
 //! Chapter: [The promises](../../../../../docs/promises.md).
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::connection::Shared;
 use crate::door::response::{self, Response, make_header};
+use crate::door::shared::Shared;
 use crate::failure::{Refusal, refuse};
 use crate::request::Request;
 
-/// Refuses a request that was sent to a name which isn't ours. Addresses are, whichever they are, and
-/// `localhost`; any other name has to be named, by `--allow-origin`.
+/// Refuses a request to a name that isn't ours (421). Every address and `localhost` are ours; another name needs
+/// `--allow-origin`.
 pub fn check_host(host: Option<&str>, named: &[String]) -> Result<(), Refusal> {
     let Some(host) = host else {
         return Ok(()); // HTTP/1.0: no browser
@@ -30,8 +29,7 @@ pub fn check_host(host: Option<&str>, named: &[String]) -> Result<(), Refusal> {
     Err(refuse(421, advice))
 }
 
-/// Refuses a request to the desk that was sent to a name which isn't this machine's own for itself:
-/// `localhost`, or a loopback address. Answers with that name.
+/// Refuses a request to the desk unless it asks for `localhost` or a loopback address. Returns that name.
 pub fn check_desk_host(host: Option<&str>) -> Result<&str, Refusal> {
     let (name, _) = split_port(host.unwrap_or("localhost")); // HTTP/1.0: no browser
     match is_local(name) {
@@ -51,7 +49,7 @@ fn name_of(origin: &str) -> &str {
     split_port(authority).0
 }
 
-/// No name can be made to look like an address: a resolver is never asked for one.
+/// An address can't be rebound: no resolver is ever asked for it.
 fn is_address(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let ipv4 = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
@@ -86,8 +84,7 @@ pub fn of(request: &Request, shared: &Shared) -> Result<Option<String>, Refusal>
     }
 }
 
-/// An origin is ours if it is the very address that the request went to, or differs from it only in
-/// being another of our ports (or another name of this machine itself).
+/// An origin is ours if the request went to it, or to another of our ports on the same machine.
 fn is_ours(origin: &str, host: &str, ports: &[u16]) -> bool {
     let Some(origin) = origin.strip_prefix("http://") else {
         return false;
@@ -100,8 +97,8 @@ fn is_ours(origin: &str, host: &str, ports: &[u16]) -> bool {
     ports.contains(&origin_port) && same_machine(origin_name, host_name)
 }
 
-/// The desk's page strains the comet ports. It is on loopback, and so must be the way that the request
-/// came: what another machine calls its own `localhost` is none of ours.
+/// The desk's page opens connections to the comet ports. It is on loopback, so the request must have come by
+/// loopback, too: another machine's `localhost` isn't ours.
 fn is_desks(origin: &str, host: &str, desk: Option<u16>) -> bool {
     let Some((name, port)) = origin.strip_prefix("http://").map(split_port) else {
         return false;
@@ -113,14 +110,14 @@ fn same_machine(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || (is_local(one) && is_local(other))
 }
 
-/// Does this machine mean itself by that name?
+/// Is this `localhost` or a loopback address?
 pub fn is_local(name: &str) -> bool {
     let address = name.trim_start_matches('[').trim_end_matches(']');
     let loopback = |ip: IpAddr| ip.is_loopback();
     name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(loopback)
 }
 
-/// `localhost:9090` and `[::1]:9090` into name and port; 80 where none is given.
+/// Splits `localhost:9090` or `[::1]:9090` into name and port. The default is 80.
 pub fn split_port(authority: &str) -> (&str, u16) {
     match authority.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
@@ -130,8 +127,8 @@ pub fn split_port(authority: &str) -> (&str, u16) {
     }
 }
 
-/// The answer to a preflight: what a browser asks before a request that a form could not have sent (the Fetch standard,
-/// "CORS-preflight fetch"). Without an `Access-Control-Allow-Origin` beside it, the answer is no.
+/// The answer to a preflight: what a browser asks before a request that a form could not have sent (the Fetch
+/// standard, "CORS-preflight fetch"). Without an `Access-Control-Allow-Origin` beside it, the answer is no.
 pub fn preflight(allow: &str) -> Response {
     response::whole(204, "text/plain", "")
         .with_header(make_header("Allow", allow))

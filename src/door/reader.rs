@@ -1,7 +1,5 @@
-//! Reads one HTTP/1.1 request, within limits (RFC 9112).
-//!
-//! The reading is ours, because a server that holds connections has to know at every moment who may send how much,
-//! and for how long. The head itself is taken apart by `httparse`.
+//! Reads one HTTP/1.1 request, within limits (RFC 9112). The reading is ours, because a server that holds connections
+//! must limit what each client may send, and for how long. `httparse` parses the head.
 //!
 //! Chapter: [Bad input](../../../../../docs/bad-input.md).
 
@@ -13,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tiny_http::{HTTPVersion, Header, Method};
+use tiny_http::{HTTPVersion, Method};
 
 use crate::door::{policy_file, socket};
 use crate::failure::{Failure, Refusal, refuse};
@@ -26,9 +24,9 @@ pub const MAX_HEADERS: usize = 100;
 /// The body, in bytes.
 pub const MAX_BODY: usize = 64 << 10;
 
-/// Reads the next request. `inbox` holds what has been read and not yet used; what comes after this request stays in
-/// it. The whole request has to come within `limit` of this call, which is made when its first byte has come. `None`:
-/// the client has sent its last, or asks for Flash's policy file, which stays in the inbox.
+/// Reads the next request, whose first byte has come. `inbox` holds what was read but not yet used; what follows this
+/// request stays in it. The whole request must come within `limit`. `None`: the client has sent its last, or asks for
+/// Flash's policy file; that request stays in the inbox.
 ///
 /// # Errors
 /// When the request is bad, too large or too slow, or the connection is gone.
@@ -54,7 +52,6 @@ pub fn read_request(
     }
     request.body = inbox[head_bytes..whole].to_vec();
     inbox.drain(..whole); // last: a refusal looks up the method in it
-    inbox.shrink_to_fit(); // the request may be held for long, and needs no spare capacity
     Ok(Some(request))
 }
 
@@ -85,8 +82,8 @@ pub fn has_begun(inbox: &mut Vec<u8>) -> bool {
     !matches!(inbox.as_slice(), b"" | b"\r")
 }
 
-/// Drops blank lines before the request line (RFC 9112 section 2.2), all at once: one by one, what stands behind
-/// thousands of them would be moved thousands of times.
+/// Drops blank lines before the request line (RFC 9112 section 2.2), all at once: one by one, the rest of the inbox
+/// would move once for each.
 fn skip_blank_lines(inbox: &mut Vec<u8>, scanned: &mut usize) {
     let pairs = inbox.chunks_exact(2);
     let lines = pairs.take_while(|pair| pair == b"\r\n").count();
@@ -96,8 +93,8 @@ fn skip_blank_lines(inbox: &mut Vec<u8>, scanned: &mut usize) {
     }
 }
 
-/// Where the head ends, if all of it is here. `scanned` remembers how far earlier calls looked, so
-/// that a head which comes byte by byte is still read only once.
+/// Finds the end of the head. `scanned` is how far earlier calls have looked: a head that comes byte by byte is
+/// scanned only once.
 fn find_head_end(inbox: &[u8], scanned: &mut usize) -> Result<Option<usize>, Refusal> {
     check_first_byte(inbox)?;
     for at in *scanned..inbox.len().min(MAX_HEAD) {
@@ -117,8 +114,8 @@ fn find_head_end(inbox: &[u8], scanned: &mut usize) -> Result<Option<usize>, Ref
     }
 }
 
-/// No method begins with anything but a letter; `<` may begin a policy-file request, and CR the
-/// empty line before a request. Whatever else comes (a TLS hello, say) never was HTTP.
+/// A method begins with a letter, a policy-file request with `<`, a blank line with CR. Anything else, such as a TLS
+/// hello, isn't HTTP.
 fn check_first_byte(inbox: &[u8]) -> Result<(), Refusal> {
     match inbox.first() {
         None | Some(b'A'..=b'Z' | b'a'..=b'z' | b'\r') => Ok(()),
@@ -147,7 +144,7 @@ fn head_too_large(inbox: &[u8]) -> Refusal {
     }
 }
 
-/// Waits for more bytes, until `deadline` at the latest. `false`: the client has sent its last.
+/// Waits for more bytes, until `deadline`. `false`: the client has sent its last.
 fn read_more(socket: &TcpStream, inbox: &mut Vec<u8>, deadline: Instant) -> Result<bool, Failure> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -166,7 +163,7 @@ fn read_more(socket: &TcpStream, inbox: &mut Vec<u8>, deadline: Instant) -> Resu
     }
 }
 
-/// Waits until the socket has something, for `left` at most. EINTR is a debugger's stop.
+/// Waits until the socket has something, for up to `left`. EINTR is a debugger's stop.
 fn is_readable(socket: &TcpStream, left: Duration) -> io::Result<bool> {
     let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
     match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], left) {
@@ -177,7 +174,8 @@ fn is_readable(socket: &TcpStream, left: Duration) -> io::Result<bool> {
 }
 
 fn parse_head(head: &[u8]) -> Result<Request, Refusal> {
-    let mut headers = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+    let lines = head.iter().filter(|&&byte| byte == b'\n').count();
+    let mut headers = vec![httparse::EMPTY_HEADER; lines.min(MAX_HEADERS)];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
@@ -191,7 +189,7 @@ fn parse_head(head: &[u8]) -> Result<Request, Refusal> {
         path,
         query,
         version: HTTPVersion(1, parsed.version.unwrap_or_default()),
-        headers: parsed.headers.iter().filter_map(header).collect(),
+        headers: header_lines(parsed.headers),
         body: Vec::new(),
         head_bytes: head.len(),
     };
@@ -228,20 +226,26 @@ fn refuse_head(error: httparse::Error) -> Refusal {
     }
 }
 
-/// Any token is a method (RFC 9110 section 9.1); those that tiny_http doesn't know, it keeps as text.
+/// Any token is a method (RFC 9110 section 9.1); tiny_http keeps the unknown ones as text.
 fn method(name: &str) -> Method {
     Method::from_str(name).unwrap_or(Method::Trace)
 }
 
-/// `Header` holds ASCII only. A byte beyond that (a cookie in UTF-8, say) becomes `?`: no header
-/// whose meaning counts here has one.
-fn header(parsed: &httparse::Header) -> Option<Header> {
-    let ascii: Vec<u8> = parsed
-        .value
-        .iter()
-        .map(|&byte| if byte.is_ascii() { byte } else { b'?' })
-        .collect();
-    Header::from_bytes(parsed.name, ascii).ok()
+/// The headers as lines. A byte beyond ASCII (a cookie in UTF-8, say) becomes `?`: no header that counts here has
+/// one.
+fn header_lines(headers: &[httparse::Header]) -> String {
+    let mut lines = String::new();
+    for header in headers {
+        let value = header.value.iter().map(|&byte| match byte.is_ascii() {
+            true => char::from(byte),
+            false => '?',
+        });
+        lines += header.name;
+        lines.push(':');
+        lines.extend(value);
+        lines += "\r\n";
+    }
+    lines
 }
 
 /// A target may be a whole URL, as proxies send it: its host, and the rest (RFC 9112 section 3.2.2).
@@ -255,22 +259,26 @@ pub fn split_url(target: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// `/path?query` into its parts.
-fn split_target(target: &str) -> Result<(String, Vec<(String, String)>), Refusal> {
+/// Splits `/path?query`.
+fn split_target(target: &str) -> Result<(String, String), Refusal> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = if path.is_empty() { "/" } else { path };
     if !path.starts_with('/') && path != "*" {
         let advice = "the target must be a path such as /polling?topic=chat";
         return Err(refuse(400, advice));
     }
-    let query = form_urlencoded::parse(query.as_bytes()).into_owned();
-    Ok((path.to_string(), query.collect()))
+    Ok((path.to_string(), query.to_string()))
 }
 
 /// The target's host replaces what `Host` says (RFC 9112 section 3.2.2).
 fn set_host(request: &mut Request, host: &str) {
-    request.headers.retain(|header| !header.field.equiv("Host"));
-    request.headers.extend(Header::from_bytes("Host", host));
+    let is_host = |line: &&str| {
+        line.get(..5)
+            .is_some_and(|name| name.eq_ignore_ascii_case("host:"))
+    };
+    let others = request.headers.split_inclusive('\n');
+    let others: String = others.filter(|line| !is_host(line)).collect();
+    request.headers = format!("Host:{host}\r\n{others}");
 }
 
 /// HTTP/1.1 asks for exactly one Host header, and it must be a host (RFC 9112 section 3.2).
@@ -288,8 +296,8 @@ fn check_host(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// How long the body is, from Content-Length alone. Two lengths that disagree, or a length beside
-/// Transfer-Encoding, are how requests are smuggled past a proxy (RFC 9112 section 6.3): refused.
+/// The body's length, from Content-Length alone. Two different lengths, or a length beside Transfer-Encoding, are
+/// refused: they smuggle requests past a proxy (RFC 9112 section 6.3).
 fn body_length(request: &Request) -> Result<usize, Refusal> {
     let mut lengths: Vec<&str> = request.values("Content-Length").collect();
     lengths.dedup();
@@ -323,8 +331,8 @@ fn parse_length(length: &str) -> Result<usize, Refusal> {
     }
 }
 
-/// A client that sent `Expect: 100-continue` waits for a word before it sends the body
-/// (RFC 9110 section 10.1.1).
+/// A client that sent `Expect: 100-continue` waits for that answer before it sends the body (RFC 9110 section
+/// 10.1.1).
 fn expects_continue(request: &Request) -> Result<bool, Refusal> {
     match request.header("Expect") {
         None => Ok(false),

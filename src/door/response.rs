@@ -52,8 +52,8 @@ pub fn make_header(name: &str, value: &str) -> Header {
         .expect("the names of our own headers are ASCII")
 }
 
-/// The bytes of an answer, head and body; to a HEAD request, the head alone. `more` goes into the head, too: tiny_http
-/// keeps `Connection` and `Upgrade` for its own server to set.
+/// The bytes of an answer, head and body; to a HEAD request, the head alone. `more` goes into the head, too:
+/// tiny_http keeps `Connection` and `Upgrade` for its own server to set.
 pub fn to_bytes(response: Response, more: &[(&'static str, String)], head_only: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let empty = matches!(response.status_code().0, 204 | 304);
@@ -87,7 +87,7 @@ pub fn close() -> (&'static str, String) {
     ("Connection", "close".to_string())
 }
 
-/// The head of an answer that is written bit by bit.
+/// The head of a streamed answer.
 pub fn stream_head(content_type: &str, more: &[(&'static str, String)]) -> Vec<u8> {
     let date = httpdate::fmt_http_date(SystemTime::now());
     let more = header_lines(more);
@@ -108,10 +108,11 @@ pub fn switching_protocols(more: &[(&'static str, String)]) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// JSON made fit to stand inside a script: `</script>` and `<!--` can't appear in it, nor the two line separators that
-/// JSON allows in a string and older JavaScript doesn't (HTML standard, "Restrictions for contents of script elements").
-/// And `__proto__` is a name like any other, as it is in JSON: without brackets, a script would make its value the
-/// object's prototype (ECMAScript, section B.3.1). A quote inside a string follows a backslash, so only names match.
+/// JSON made fit to stand inside a script: `</script>` and `<!--` can't appear in it, nor the two line separators
+/// that JSON allows in a string and older JavaScript doesn't (HTML standard, "Restrictions for contents of script
+/// elements"). And `__proto__` is a name like any other, as it is in JSON: without brackets, a script would make its
+/// value the object's prototype (ECMAScript, section B.3.1). A quote inside a string follows a backslash, so only
+/// names match.
 pub fn json_in_script(json: &str) -> String {
     json.replace(r#"{"__proto__":"#, r#"{["__proto__"]:"#)
         .replace(r#","__proto__":"#, r#",["__proto__"]:"#)

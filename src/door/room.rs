@@ -1,4 +1,4 @@
-//! What the machine has room for: the server knows its ceiling before it hits it.
+//! What the machine has room for, measured at start: the server knows its ceiling before it hits it.
 //!
 //! Chapter: [Why threads strain](../../../../../docs/strain.md).
 
@@ -6,8 +6,7 @@ use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Descriptors kept for what is not a connection: listeners, the desk, the doorbell, files. (Of a
-/// small limit, half.)
+/// Descriptors kept for what is not a connection: listeners, the desk, the doorbell, files. (Of a small limit, half.)
 const SPARE_FILES: u64 = 64;
 /// Threads kept for what is not a connection, and for the rest of the machine. (Of a small limit, half.)
 const SPARE_THREADS: u64 = 256;
@@ -26,8 +25,8 @@ pub struct Room {
     pub threads: u64,
 }
 
-/// Raises the soft limit on open files to the hard one, then asks every limit how many
-/// connections it leaves room for, and takes the smallest.
+/// Raises the soft limit on open files to the hard one, then computes how many connections each limit allows, and
+/// takes the smallest.
 pub fn measure() -> Room {
     let open_files = raise_open_files();
     let threads = thread_limit();
@@ -90,14 +89,14 @@ fn cgroup_limit() -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// The number in a file of the kernel's.
+/// Reads a file of the kernel's that holds one number.
 fn number(path: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// Asks for a larger futex table. Since Linux 6.16 a process has its own, sized by its processors:
-/// thousands of parked threads then share a handful of buckets, and each wake walks through
-/// hundreds of them. Older kernels refuse, and nothing is lost.
+/// Asks for a larger futex table. Since Linux 6.16 a process has its own, sized by its processors: thousands of
+/// parked threads then share a handful of buckets, and each wake walks through hundreds of them. Older kernels
+/// refuse, and nothing is lost.
 pub fn enlarge_futex_table() {
     const PR_FUTEX_HASH: i32 = 78;
     const PR_FUTEX_HASH_SET_SLOTS: u64 = 1;
@@ -106,8 +105,8 @@ pub fn enlarge_futex_table() {
     unsafe { nix::libc::prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, SLOTS, 0) };
 }
 
-/// Makes this thread, and those that it starts from here on, batch work to the scheduler (`SCHED_BATCH`): a thread that
-/// wakes doesn't preempt the one that woke it.
+/// Makes this thread, and those that it starts from here on, batch work to the scheduler (`SCHED_BATCH`): a thread
+/// that wakes doesn't preempt the one that woke it.
 pub fn wake_without_preempting() {
     let parameters = nix::libc::sched_param { sched_priority: 0 };
     // SAFETY: the pointer is to a local that lives for the call.

@@ -1,4 +1,4 @@
-//! What the command line can say, and the limits that it can stretch.
+//! What the command line can set, and the time limits.
 //!
 //! Chapter: [The promises](../../../../../docs/promises.md).
 
@@ -12,10 +12,10 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Where the teacher's desk listens, on loopback only; `None` for no desk.
     pub desk: Option<SocketAddr>,
-    /// How many connections, so how many threads; `None` takes what the machine has room for.
+    /// The largest number of connections, and so of threads; `None`: as many as the machine has room for.
     pub max_connections: Option<usize>,
-    /// Other sites whose pages may publish here and open WebSockets, such as `http://example.com`. We
-    /// also answer to their names.
+    /// Other sites whose pages may publish here and open WebSockets, such as `http://example.com`. We also answer to
+    /// their names.
     pub allow_origins: Vec<String>,
     /// The ball game's seed: the same seed plays the same season.
     pub seed: u64,
@@ -36,18 +36,18 @@ impl Default for Settings {
     }
 }
 
-/// Every time limit there is.
+/// The time limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A whole request, head and body, from its first byte on.
+    /// For a whole request, head and body, from its first byte on.
     pub request: Duration,
     /// How long a kept-alive connection may wait for its next request.
     pub idle: Duration,
-    /// How long a write may make no progress.
+    /// How long a write may wait without progress.
     pub write: Duration,
-    /// How long a long poll is held when nothing happens.
+    /// How long a long poll is held without news.
     pub hold: Duration,
-    /// How often a stream says that it is still there.
+    /// The time between two heartbeats of a stream.
     pub heartbeat: Duration,
 }
 
@@ -64,8 +64,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Stretches every limit to `patience` at least, so that someone at a breakpoint isn't cut off.
-    /// The heartbeat is not a limit: it keeps its pace.
+    /// Stretches each limit to at least `patience`, so that a client isn't disconnected while you are at a
+    /// breakpoint. The heartbeat isn't a limit and keeps its pace.
     pub fn stretched(self, patience: Duration) -> Limits {
         Limits {
             request: self.request.max(patience),

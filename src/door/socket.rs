@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt::TcpUserTimeout};
 
-/// Sets the limits of a connection just accepted: no waiting for full packets (`TCP_NODELAY`), how long a `read` and a
-/// `write` may make no progress, and how long the client may leave bytes unacknowledged (`TCP_USER_TIMEOUT`).
+/// Sets the limits of a connection just accepted: no waiting for full packets (`TCP_NODELAY`), how long a `read` and
+/// a `write` may make no progress, and how long the client may leave bytes unacknowledged (`TCP_USER_TIMEOUT`).
 ///
 /// # Errors
 /// When the client is gone already.
@@ -91,9 +91,9 @@ pub fn write(mut socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Ends a connection so that what was written still arrives: says that no more will come, and reads what the client was
-/// still sending, for a second at most. (Closing a socket with unread input resets the connection, and a reset may
-/// overtake the answer.)
+/// Ends a connection so that what was written still arrives: says that no more will come, and reads what the client
+/// was still sending, for a second at most. (Closing a socket with unread input resets the connection, and a reset
+/// may overtake the answer.)
 pub fn linger(mut socket: &TcpStream) {
     let _ = socket.shutdown(Shutdown::Write);
     let deadline = Instant::now() + Duration::from_secs(1);

@@ -15,7 +15,7 @@ use crate::request::Request;
 /// answers come out of order.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
     exchange.conn.rename("slow-polling");
-    let news = hub.read(request.topic()?, request.since()?)?;
+    let news = hub.read(&request.topic()?, request.since()?)?;
     exchange.count_told(&news);
     thread::sleep(delay(request)?);
     Ok(exchange.send(response::json(200, news.to_json()))?)
@@ -23,7 +23,7 @@ pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(
 
 /// `delay=MS`: the answer takes a random time up to this many milliseconds.
 fn delay(request: &Request) -> Result<Duration, Refusal> {
-    match request.parameter("delay").map(str::parse::<u64>) {
+    match request.parameter("delay").map(|delay| delay.parse::<u64>()) {
         None => Ok(Duration::ZERO),
         Some(Ok(most @ 0..=5000)) => Ok(Duration::from_millis(fastrand::u64(0..=most))),
         Some(_) => Err(refuse(

@@ -1,4 +1,4 @@
-//! `/echo`: every WebSocket message back as it came, text or binary.
+//! `/echo`: a WebSocket that sends every message back, text or binary.
 //!
 //! Chapter: [WebSocket](../../../../../docs/websocket.md).
 
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::request::Request;
 
-/// Answers what is said, until one of both sides closes.
+/// Sends back each message, until either side closes.
 pub fn answer(request: &Request, exchange: &mut Exchange, _: &Hub) -> Result<(), Failure> {
     handshake::upgrade(request, exchange)?;
     exchange.hold("echo", exchange.shared().settings.limits.heartbeat)?;

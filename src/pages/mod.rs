@@ -1,7 +1,7 @@
 //! The pages' side room: what the browser pages are made of, and the short requests that only they make.
 //!
 //! - [`site`]: the files of `www/`, the sources that they show, and small facts that they ask for
-//! - [`echo`]: a WebSocket that says everything back
+//! - [`echo`]: a WebSocket that sends every message back
 //! - [`delay`]: a slow network, for the polling page
 
 pub mod site;

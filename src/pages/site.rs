@@ -1,16 +1,17 @@
 //! The site: the pages in `www/`, the sources they show, and two small facts that they ask for.
 //!
-//! Both folders are embedded in the release build. A debug build reads them from disk at each
-//! request, so that an edit shows on reload.
+//! Both folders are embedded in the release build. A debug build reads them from disk at each request, so that an
+//! edit shows on reload.
 //!
 //! Chapter: [The map](../../../../../docs/README.md).
 
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde_json::json;
 
-use crate::connection::{Exchange, Shared};
+use crate::connection::Exchange;
 use crate::door::origin::{is_local, split_port};
 use crate::door::response::{self, Response, make_header};
+use crate::door::shared::Shared;
 use crate::failure::{Failure, refuse};
 use crate::hub::Hub;
 use crate::request::Request;
@@ -23,7 +24,8 @@ struct Pages;
 #[folder = "src/"]
 struct Sources;
 
-/// Where a file is looked for, in this order. So each page, and `comet.js`, has its URL at the root.
+/// The folders of `www/` in which a file is looked up, in this order. So each page, and `comet.js`, has its URL at
+/// the root.
 const FOLDERS: [&str; 4] = ["", "techniques/", "growth/", "desk/"];
 
 /// A page, script, style sheet or picture of `www/`.
@@ -52,7 +54,7 @@ pub fn file(name: &str) -> Option<(EmbeddedFile, String)> {
     Some((file, kind))
 }
 
-/// The desk's page is on the desk's own port: it must come when nothing else does.
+/// Redirects to the desk's own port: its page must load even when this port accepts nobody.
 fn to_the_desk(request: &Request, exchange: &mut Exchange) -> Result<(), Failure> {
     let Some(port) = exchange.shared().desk_port else {
         return Err(refuse(404, "this comet has no desk: start it without --desk off").into());
@@ -88,14 +90,14 @@ pub fn ports(_: &Request, exchange: &mut Exchange, _: &Hub) -> Result<(), Failur
     Ok(exchange.send(response::json(200, ports.to_string()))?)
 }
 
-/// How many bytes this very request's head took: what each request costs a browser.
+/// The length of this request's head: what each request costs a browser.
 pub fn weigh(request: &Request, exchange: &mut Exchange, _: &Hub) -> Result<(), Failure> {
     exchange.conn.rename("site");
     let bytes = json!({ "bytes": request.head_bytes });
     Ok(exchange.send(response::json(200, bytes.to_string()))?)
 }
 
-/// The file; or, if the browser has this very version of it, 304.
+/// The file, or 304 if the browser has this version of it.
 fn file_answer(
     request: &Request,
     file: &EmbeddedFile,
@@ -116,7 +118,7 @@ fn file_answer(
     answer
 }
 
-/// Is this version among those that the browser has (RFC 9110 section 13.1.2)?
+/// Does the browser have this version (RFC 9110 section 13.1.2)?
 fn is_known(request: &Request, version: &str) -> bool {
     let known = request.header("If-None-Match").unwrap_or_default();
     let mut tags = known
@@ -138,9 +140,9 @@ fn content_type(file: &EmbeddedFile) -> String {
     }
 }
 
-/// What a page may load and connect to: itself, and our other ports (Content-Security-Policy).
-/// `localhost` is always among them, so that the article's own line works on every page. An IPv6 address can't
-/// be: browsers know no such host in a policy, so a page that came by one keeps to its own port.
+/// What a page may load and connect to: its own origin and our other ports (Content-Security-Policy). `localhost` is
+/// always allowed, so that the article's own line works on every page. A policy can't name an IPv6 address: a page
+/// that came by one keeps to its own port.
 fn page_policy(request: &Request, shared: &Shared) -> String {
     let (host, _) = split_port(request.header("Host").unwrap_or("localhost"));
     let (mut http, mut ws) = (String::new(), String::new());

@@ -1,11 +1,10 @@
 //! Event source. *Article: WebSocket (what HTML5 made of streaming).* Script:
 //! [`www/techniques/event_source.js`](/techniques/event_source.js).
 //!
-//! XHR streaming made a standard: the browser's own `EventSource` reads the stream, tells the script
-//! each event, and when the connection breaks comes back by itself, with the id of the last event in
-//! `Last-Event-ID`. The thread does what it does for XHR streaming: it sleeps between events, holding
-//! the connection. (HTML standard, "Server-sent events".) The browser forgets what it has told, so nothing
-//! grows, and nobody needs a stream that ends; but with `limit=BYTES` it does, as the others do.
+//! XHR streaming made a standard (HTML standard, "Server-sent events"). The browser's `EventSource` reads the stream and
+//! gives the script each event. When the connection breaks, it comes back by itself, with the last event's id in
+//! `Last-Event-ID`. The thread sleeps between events, as in XHR streaming. The browser keeps no old events, so this
+//! stream may be endless; with `limit=BYTES` it ends like the others.
 //!
 //! Chapter: [Event source](../../../../../docs/event-source.md).
 
@@ -17,14 +16,14 @@ use crate::failure::{Failure, Refusal};
 use crate::hub::{Hub, Since};
 use crate::request::{Request, parse_since};
 
-/// Come back a second after the connection broke.
+/// Reconnect after a second.
 const RETRY: &[u8] = b"retry: 1000\n\n";
-/// What says "still here": a comment.
+/// The heartbeat: a comment.
 const HEARTBEAT: &[u8] = b":\n\n";
 
-/// Streams `id:` and `data:` an event, until one of both sides ends it, or the answer is long enough.
+/// Streams each event as an `id:` and a `data:` line, until either side ends it.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let mut subscription = hub.subscribe(request.topic()?, since(request)?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, since(request)?)?;
     exchange.start("text/event-stream; charset=utf-8", &[])?;
     exchange.hold("event-source", exchange.shared().settings.limits.heartbeat)?;
     exchange.chunk(RETRY)?;
@@ -39,8 +38,7 @@ pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(
     Ok(exchange.finish()?)
 }
 
-/// A browser that comes back asks for the same URL, so what `Last-Event-ID` says is newer than
-/// what `since` says.
+/// A browser that reconnects asks for the same URL, so `Last-Event-ID` is newer than `since`.
 fn since(request: &Request) -> Result<Since, Refusal> {
     match request.header("Last-Event-ID") {
         Some(id) if !id.is_empty() => parse_since(id),
@@ -59,7 +57,7 @@ fn block(event: &Arc<Event>) -> String {
     format!("id: {}\ndata: {}\n\n", event.id, event.json)
 }
 
-/// A gap has a type of its own, so that nobody takes it for an event.
+/// A gap is an event of another type, so that no script takes it for a message.
 fn gap(next: u64) -> String {
     format!("id: {next}\nevent: gap\ndata: {}\n\n", gap_json(next))
 }

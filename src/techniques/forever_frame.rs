@@ -1,12 +1,10 @@
 //! Forever frame. *Article: XHR 스트리밍 (iframe, forever frame).* Script:
 //! [`www/techniques/forever_frame.js`](/techniques/forever_frame.js).
 //!
-//! For browsers whose XMLHttpRequest can't stream, or that have none: a hidden iframe loads a document
-//! that never ends, and each event is one more `<script>` in it, which runs as soon as it has come and
-//! calls the page around the frame. The thread does what it does for XHR streaming: it sleeps between
-//! events, holding the connection. Each script removes itself, so that the document doesn't grow. (Chromium
-//! still keeps the source of every script that it has run: `comet lab growth` measures it.) A document that
-//! does end (`limit=BYTES`) fires the frame's `load` event, and the page asks for the next one.
+//! For browsers whose XMLHttpRequest can't stream: a hidden iframe loads a document that never ends. Each event is one
+//! more `<script>`, which runs as soon as it arrives, calls the page around the frame, and removes itself, so that the
+//! document doesn't grow. (Chromium still keeps the source of every script: `comet lab growth` measures it.) The thread
+//! sleeps between events, as in XHR streaming. At its `limit=BYTES` the document ends, and the page loads the next one.
 //!
 //! Chapter: [Forever frame](../../../../../docs/forever-frame.md).
 
@@ -19,7 +17,7 @@ use crate::request::Request;
 
 /// Streams a document of scripts that call `parent.comet.receive(event)`.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, request.since()?)?;
     let frame = Frame::new(request)?;
     let policy = ("Content-Security-Policy", frame.policy());
     exchange.start("text/html; charset=utf-8", &[policy])?;
@@ -38,15 +36,15 @@ pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(
 
 /// How this frame's scripts are written.
 struct Frame {
-    /// The object of the page that is called: `name=`, or `comet`.
+    /// The page's object that the scripts call: `name=`, or `comet`.
     object: String,
-    /// What marks a script as ours: the document's policy runs no other.
+    /// Marks a script as ours: the document's policy allows no other.
     nonce: String,
 }
 
 impl Frame {
     fn new(request: &Request) -> Result<Frame, Refusal> {
-        let object = request.parameter("name").unwrap_or("comet");
+        let object = request.parameter("name").unwrap_or("comet".into());
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if object.is_empty() || object.len() > 32 || !object.bytes().all(fits) {
             return Err(refuse(
@@ -55,12 +53,12 @@ impl Frame {
             ));
         }
         Ok(Frame {
-            object: object.to_string(),
+            object: object.into_owned(),
             nonce: format!("{:016x}", getrandom::u64().unwrap_or_default()),
         })
     }
 
-    /// The frame's document is no page of ours: it may do nothing but run its scripts.
+    /// The document may do nothing but run its scripts.
     fn policy(&self) -> String {
         format!(
             "default-src 'none'; script-src 'nonce-{}'; frame-ancestors 'self'",
@@ -83,7 +81,7 @@ impl Frame {
         calls.collect()
     }
 
-    /// A call that a page without `heartbeat` does not miss.
+    /// A no-op where the page has no `heartbeat`.
     fn heartbeat(&self) -> String {
         self.script("heartbeat?.()")
     }

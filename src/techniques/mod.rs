@@ -1,5 +1,5 @@
-//! The techniques, one file each, in the article's order. Put two neighbours side by side: what
-//! differs is the idea that changed.
+//! The techniques, one file each, in the article's order. Put two neighbours side by side: what differs is the idea
+//! that changed.
 //!
 //! Chapter: [The map](../../../../docs/README.md).
 

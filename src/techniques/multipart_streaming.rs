@@ -1,11 +1,10 @@
 //! Multipart streaming. *Article: WebSocket (Socket.IO: AJAX Multi part Streaming).* Script:
 //! [`www/techniques/multipart_streaming.js`](/techniques/multipart_streaming.js).
 //!
-//! The answer never ends here either, but is made of parts, `multipart/x-mixed-replace`: each part
-//! replaces the one before, as a webcam's pictures do, and a browser that knew the type gave the script
-//! each part by itself. The boundary that closes a part is sent at once, with the part, or the browser
-//! would wait for the next one to know that this one is whole. The thread sleeps between parts, holding
-//! the connection. As with XHR streaming, the answer may be asked to end when it is long enough (`limit=BYTES`).
+//! An answer that never ends, made of parts (`multipart/x-mixed-replace`): each part replaces the one before, as a
+//! webcam's pictures do. Browsers that knew the type gave the script each part by itself. The boundary that closes a
+//! part goes out with the part, or the browser would wait for the next one before it used this one. The thread sleeps
+//! between parts. The stream may end at `limit=BYTES`, as in XHR streaming.
 //!
 //! Chapter: [Multipart streaming and JSONP polling](../../../../../docs/multipart-and-jsonp.md).
 
@@ -17,14 +16,14 @@ use crate::request::Request;
 
 /// Stands between two parts (RFC 2046 section 5.1.1).
 const BOUNDARY: &str = "--comet\r\n";
-/// What says "still here": a part with nothing in it.
+/// The heartbeat: an empty part.
 const HEARTBEAT: &str = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r\n--comet\r\n";
-/// After the boundary sent last there must be a part, if an empty one, before the end.
+/// A part must follow the last boundary: an empty one, and then the end.
 const END: &str = "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n\r\n--comet--\r\n";
 
-/// Streams a part an event, until one of both sides ends it, or the answer is long enough.
+/// Streams each event as a part, until either side ends it.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, request.since()?)?;
     exchange.start("multipart/x-mixed-replace; boundary=comet", &[])?;
     exchange.hold("multipart", exchange.shared().settings.limits.heartbeat)?;
     exchange.chunk(format!("{BOUNDARY}{HEARTBEAT}").as_bytes())?;

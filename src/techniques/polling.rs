@@ -15,7 +15,7 @@ use crate::request::Request;
 /// Answers `{"events":[…],"next":N,"gap":false}` at once.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
     exchange.conn.rename("polling");
-    let news = hub.read(request.topic()?, request.since()?)?;
+    let news = hub.read(&request.topic()?, request.since()?)?;
     exchange.count_told(&news);
     Ok(exchange.send(response::json(200, news.to_json()))?)
 }

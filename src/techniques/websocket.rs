@@ -1,12 +1,9 @@
 //! WebSocket. *Article: WebSocket.* Script: [`www/techniques/websocket.js`](/techniques/websocket.js).
 //!
-//! One connection, both ways, for as long as both sides like: an HTTP request asks for the upgrade, and
-//! from then on the two sides send each other frames, with a few bytes in front of each instead of a
-//! head. The thread sleeps until either side has something: an event from the hub becomes a text frame, a
-//! text frame from the client is published. `tungstenite` makes and reads the frames (RFC 6455).
-//!
-//! A page of a thread's stack that was touched once stays with it for as long as it sleeps. What is kept
-//! apart with `inline(never)`, and out of the stack with `Box`, keeps the deepest call within two pages.
+//! One connection, both ways, for as long as both sides like. An HTTP request asks for the upgrade; from then on both
+//! sides send frames, with a few bytes in front of each instead of a head. The thread sleeps until either side has
+//! something: an event becomes a text frame, a text frame from the client is published. `tungstenite` makes and reads
+//! the frames (RFC 6455). (`inline(never)`: a thread keeps every stack page that was touched; these fit into two.)
 //!
 //! Chapter: [WebSocket](../../../../../docs/websocket.md).
 
@@ -25,7 +22,7 @@ use crate::request::Request;
 
 /// Sends each event as a text frame and publishes each text frame, until one of both sides closes.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let topic = request.topic()?;
+    let topic = &request.topic()?;
     let mut subscription = hub.subscribe(topic, request.since()?)?;
     handshake::upgrade(request, exchange)?;
     exchange.hold("websocket", exchange.shared().settings.limits.heartbeat)?;
@@ -62,7 +59,7 @@ fn tell(socket: &mut Socket, news: &News) -> Result<(), Error> {
     socket.flush()
 }
 
-/// Publishes what the client said. Whoever says much, without a pause, is told meanwhile what comes.
+/// Publishes what the client has sent. A client that sends without a pause still gets the news in between.
 fn listen(
     socket: &mut Socket,
     subscription: &mut Subscription,

@@ -1,12 +1,11 @@
 //! XHR streaming. *Article: XHR 스트리밍.* Script: [`www/techniques/xhr_streaming.js`](/techniques/xhr_streaming.js).
 //!
-//! The browser asks once, and the answer never ends: each event is one more line of it, sent as one
-//! more chunk. The script reads `responseText` as it grows (`readyState` 3). The thread sleeps
-//! between events, holding the connection for as long as the page is open. Now and then it sends an
-//! empty line, so that both sides know that the other is still there.
+//! The browser asks once, and the answer never ends: each event is one more line of it, sent as one more chunk. The
+//! script reads `responseText` as it grows (`readyState` 3). The thread sleeps between events, and holds the connection
+//! for as long as the page is open. An empty line is a heartbeat: it shows each side that the other is still there.
 //!
-//! `responseText` keeps all that ever came. So a browser may ask for an answer that does end, once its
-//! body is so long (`limit=BYTES`), and then ask for the next one, from the last event on.
+//! `responseText` keeps everything that ever came. So a browser may ask for a stream that ends at `limit=BYTES`, and
+//! then for the next one, from the last event on.
 //!
 //! Chapter: [XHR streaming](../../../../../docs/xhr-streaming.md).
 
@@ -16,15 +15,15 @@ use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::request::Request;
 
-/// Empty lines, so that the browser sees at once that the stream flows. One would do, if browsers did not
-/// keep back the first two bytes of a text: with three they know that it has no byte order mark.
+/// Empty lines: the browser sees at once that the stream flows. Three, because browsers hold back two bytes in case of
+/// a byte order mark.
 const BEGINNING: &[u8] = b"\n\n\n";
-/// What says "still here": an empty line.
+/// The heartbeat: an empty line.
 const HEARTBEAT: &[u8] = b"\n";
 
-/// Streams one JSON event a line, until one of both sides ends it, or the answer is long enough.
+/// Streams one JSON event a line, until either side ends it.
 pub fn answer(request: &Request, exchange: &mut Exchange, hub: &Hub) -> Result<(), Failure> {
-    let mut subscription = hub.subscribe(request.topic()?, request.since()?)?;
+    let mut subscription = hub.subscribe(&request.topic()?, request.since()?)?;
     exchange.start("text/plain; charset=utf-8", &[])?;
     exchange.hold("xhr", exchange.shared().settings.limits.heartbeat)?;
     exchange.chunk(BEGINNING)?;

@@ -11,7 +11,7 @@ const opened = page({
     panel: controls?.element,
     interval: controls?.interval,
     connect: (topic, callback, tell, since) =>
-        connect(name, {topic, since, callback, tell, options: controls ?? {}, extra: controls?.extra()}),
+        connect(name, {topic, since, callback, tell, options: controls ?? {}, ...controls?.network()}),
 });
 
 // Only polling has settings: the interval, whether it waits for the response, and how slow the network is.
@@ -20,14 +20,14 @@ function pollingControls() {
     const slow = slider({min: 0, max: 5, step: 0.25, value: 0});
     const impatient = element('input', {type: 'checkbox', id: 'impatient', change: () => { often.range(impatient.checked ? 0.05 : 0.5); }});
     const reconnect = async () => (await opened).reconnect();
-    slow.input.addEventListener('change', reconnect); // the delay is part of the URL
+    slow.input.addEventListener('change', reconnect); // the network is part of the URL
     often.input.addEventListener('change', reconnect); // the current interval may be a long one
     often.input.id = 'interval';
     slow.input.id = 'slow';
     return {
         interval: () => often.input.value * 1000,
         impatient: () => impatient.checked,
-        extra: () => (slow.input.value > 0 ? {delay: slow.input.value * 1000} : {}),
+        network: () => (slow.input.value > 0 ? {path: '/slow-polling', extra: {delay: slow.input.value * 1000}} : {}),
         element: element('section', {class: 'panel'},
             element('h2', {'data-say': 'polling.controls'}),
             element('div', {class: 'controls'},

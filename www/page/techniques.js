@@ -67,8 +67,8 @@ export async function originOf(name) {
 
 // Starts one technique on one topic. It imports the script only now, so that a technique's page loads just its own.
 // If the import fails, it reports 'lost', as the script would.
-export async function connect(name, {topic, since, callback, tell, options = {}, extra = {}, origin = originOf(name)}) {
-    const {path, call} = technique(name);
+export async function connect(name, {topic, since, callback, tell, options = {}, extra = {}, path = technique(name).path, origin = originOf(name)}) {
+    const {call} = technique(name);
     let url, script;
     try {
         url = new URL(address(await origin, path, topic, since));
