@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::error;
-use polling::{Event, Events, Poller};
+use polling::{Events, Poller};
 
 use crate::failure::lock;
 
@@ -73,7 +73,10 @@ impl Doorbell {
         };
         // SAFETY: the socket must be deleted from the poller before it closes. `watch` keeps it open, and its
         // `drop` deletes it.
-        unsafe { self.poller.add(&*watch.socket, Event::readable(key)) }?;
+        unsafe {
+            self.poller
+                .add(&*watch.socket, polling::Event::readable(key))
+        }?;
         Ok(watch)
     }
 
@@ -169,7 +172,7 @@ impl Watch {
 
     /// Re-arms the poller, which reports a socket once.
     pub fn rearm(&self) -> io::Result<()> {
-        let interest = Event::readable(self.key);
+        let interest = polling::Event::readable(self.key);
         self.doorbell.poller.modify(&*self.socket, interest)
     }
 

@@ -71,8 +71,8 @@ impl Running {
 
     /// Its state in `/proc`: `T` if it is stopped.
     fn state(&self) -> char {
-        let process = procfs::process::Process::new(self.id());
-        process.unwrap().stat().unwrap().state
+        let state = support::status(&self.id().to_string(), "State");
+        state.chars().next().expect("a letter")
     }
 
     /// Waits until it has ended; returns its status and its log.
@@ -371,10 +371,9 @@ fn every_thread_of_the_program_has_a_name_of_its_own() {
     client.send(get("/long-polling"));
     client.read_head();
     let names = || -> Vec<String> {
-        let process = procfs::process::Process::new(running.id()).unwrap();
-        let tasks = process.tasks().unwrap().filter_map(|task| task.ok());
-        tasks
-            .filter_map(|task| Some((task.tid, task.stat().ok()?.comm)))
+        let threads = support::threads(&running.id().to_string());
+        threads
+            .into_iter()
             .filter(|(tid, _)| *tid != running.id())
             .map(|(_, name)| name)
             .collect()

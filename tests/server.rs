@@ -6,18 +6,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use comet::door::metrics::Metrics;
-use procfs::process::Process;
 use support::{Client, TestServer, get, json, post, settings, wait_until};
 use tungstenite::WebSocket;
 
 /// The names of all threads of this process: those of the server under test, and of tests that run at the same
 /// time.
 fn thread_names() -> Vec<String> {
-    let tasks = Process::myself()
-        .and_then(|me| me.tasks())
-        .expect("/proc is there");
-    let names = tasks.filter_map(|task| task.ok()?.stat().ok());
-    names.map(|stat| stat.comm).collect()
+    let threads = support::threads("self").into_iter();
+    threads.map(|(_, name)| name).collect()
 }
 
 fn websocket(address: SocketAddr, target: &str) -> WebSocket<std::net::TcpStream> {

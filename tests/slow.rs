@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use comet::hub::{PORTION_BYTES, RING_EVENTS, Since};
 use socket2::{Domain, Socket, Type};
-use support::{Client, StreamReader, TestServer, frame, get, handshake, skip, wait_until};
+use support::{
+    Client, StreamReader, TestServer, frame, get, handshake, resident_memory, skip, wait_until,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(200);
@@ -20,12 +22,6 @@ const SOON: Duration = Duration::from_millis(200);
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// This process's resident memory, in bytes.
-fn resident_memory() -> u64 {
-    let memory = procfs::process::Process::myself().and_then(|me| me.statm());
-    memory.expect("/proc is there").resident * procfs::page_size()
 }
 
 /// A server with this write limit; its other limits are an hour.

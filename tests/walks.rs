@@ -1,10 +1,15 @@
-//! The debugger walks of `docs/debug/` are typed into a real debugger, as a reader types them, and what it
-//! says is held against what the page says.
+//! Types the debugger walks of `docs/debug/` into a real debugger, as a reader types them, and compares its output
+//! with the page.
 //!
-//! A page's blocks are run in their order. `gdb`: typed in the first terminal, the debugger's; `text`: seen there.
-//! `sh`: typed in the second terminal; a block of any other language (`json`, `http`, …): seen there, but for
-//! `console`, with which the page says how to begin. Each line of what is seen must come, whole, after the one
-//! before; `[…]` stands for what varies.
+//! The test runs a page's blocks in order. There are two terminals: the debugger's, and a shell's.
+//!
+//! - `gdb` is typed into the first, and `text` is expected there.
+//! - `sh` is typed into the second, once all threads of the server sleep. A block of any other language (`json`,
+//!   `http`, ...) is expected there.
+//! - `console` is not run: it shows how to begin.
+//!
+//! The expected lines come in this order; other lines may stand between them. `[…]` stands for any text. A walk that
+//! can't go on fails after ten seconds, and says what it waited for.
 
 #[allow(dead_code)] // it has more than this file needs
 #[path = "docs/markdown.rs"]
@@ -13,19 +18,19 @@ mod support;
 #[path = "support/terminal.rs"]
 mod terminal;
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use markdown::Document;
+use support::ANYTHING;
 use terminal::Terminal;
 
-/// Takes each command as it is typed: a file of commands could not wait for the second terminal.
+/// Reads commands from the terminal: a file of commands could not wait for the second terminal.
 const TYPED: &str =
     "python import sys; [gdb.execute(line) for line in iter(sys.stdin.readline, '')]";
-/// The ports that the pages name.
+/// The ports on the pages.
 const PORTS: [&str; 3] = ["8080", "9090", "8081"];
 
-/// The first one, on the map.
+/// The first walk, in `docs/README.md`.
 #[test]
 fn from_a_clone_to_a_sleeping_thread() {
     replay("../README");
@@ -85,7 +90,7 @@ fn every_walk_is_replayed() {
     }
 }
 
-/// The same stops for VS Code.
+/// VS Code sets the same stops.
 #[test]
 fn launch_json_names_the_functions_of_each_walk() {
     let launch = support::json(include_str!("../.vscode/launch.json"));
@@ -94,14 +99,27 @@ fn launch_json_names_the_functions_of_each_walk() {
         let mut configurations = configurations.iter();
         let walk = configurations.find(|one| one["name"] == format!("walk: {name}"));
         let commands = walk.map(|walk| walk["preRunCommands"].clone());
-        let stops: Vec<String> = stops(&page(&name).text)
-            .map(|stop| format!("breakpoint set --name {stop}"))
-            .collect();
+        let stops: Vec<String> = stops(&page(&name).text).map(lldb_breakpoint).collect();
         assert_eq!(commands, Some(stops.into()), "{name}");
     }
 }
 
-/// The functions that a walk stops at, each once.
+/// The command for VS Code's debugger, LLDB. It names some of `Exchange`'s functions after their `impl` block's place,
+/// so a pattern finds them.
+fn lldb_breakpoint(stop: &str) -> String {
+    match stop {
+        "comet::connection::{impl#3}::drop" => by_pattern("Drop.*::drop"),
+        "comet::connection::Exchange::start" => by_pattern("::start"),
+        "comet::connection::Exchange::switch_protocols" => by_pattern("::switch_protocols"),
+        _ => format!("breakpoint set --name {stop}"),
+    }
+}
+
+fn by_pattern(function: &str) -> String {
+    format!("breakpoint set --func-regex Exchange.*{function}")
+}
+
+/// The functions where a walk stops, without repeats.
 fn stops(page: &str) -> impl Iterator<Item = &str> {
     let mut seen = Vec::new();
     let set = page
@@ -115,7 +133,7 @@ fn stops(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Every page in `docs/debug/` but the first, in English.
+/// The English pages of `docs/debug/`, except the first.
 fn walks() -> Vec<String> {
     let names = support::names(&markdown::root().join("docs/debug")).into_iter();
     let names = names.filter_map(|name| name.strip_suffix(".md").map(String::from));
@@ -127,32 +145,34 @@ fn page(name: &str) -> Document {
     Document::read(&format!("docs/debug/{name}.md"))
 }
 
-/// Types a page into two terminals, and looks for all that it says is seen.
+/// Types a page into two terminals, and waits for each line that it shows.
 fn replay(name: &str) {
     if !support::has("rust-gdb", "apt-get install gdb") {
         return;
     }
-    let ports = free_ports();
-    let page = page(name);
-    let page = Document::made_up(&page.path, &with_ports(&page.text, &ports));
-    let (mut gdb, mut shell) = (debugger(&ports), second_terminal());
-    for block in page.blocks() {
-        let lines: Vec<&str> = block.text.lines().collect();
+    let (mut gdb, mut shell) = (debugger(), second_terminal());
+    let mut ports = Vec::new();
+    for block in page(name).blocks() {
+        let text = with_ports(&block.text, &ports);
+        let lines: Vec<&str> = text.lines().collect();
         match &*block.language {
             "gdb" => gdb.enter(&lines),
             "text" => gdb.see(&lines),
             "sh" => {
-                support::wait_until("the server is idle", || gdb.is_child_asleep());
+                gdb.wait_until_child_sleeps();
                 shell.enter(&lines);
             }
             "console" => {}
             _ => shell.see(&lines),
         }
+        if ports.is_empty() {
+            ports = server_ports(gdb.seen());
+        }
     }
     check_breakpoints(&gdb.end());
 }
 
-/// Each breakpoint was found, and stopped at; and each value of ours was there.
+/// Checks that each breakpoint was found and hit, and that no value of ours was optimized out.
 fn check_breakpoints(said: &str) {
     let ours = |line: &&str| line.contains(" at src/") || line.starts_with('$');
     let hidden = said
@@ -172,7 +192,7 @@ fn check_breakpoints(said: &str) {
     assert!(numbers.count() > 0, "no breakpoint: {said}");
 }
 
-/// The number of the breakpoint that this line says has been set.
+/// The breakpoint's number, if this line says that one was set.
 fn breakpoint_set(line: &str) -> Option<&str> {
     let (set, _) = line.split_once(" at 0x")?;
     set.trim_start_matches("Temporary b")
@@ -180,39 +200,47 @@ fn breakpoint_set(line: &str) -> Option<&str> {
         .strip_prefix("reakpoint ")
 }
 
-/// None of them has one of the page's own ports in it, as 38081 has: they are put in one after the other.
-fn free_ports() -> Vec<String> {
-    loop {
-        let listeners = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-        let ports = listeners.iter().map(|one| one.local_addr().unwrap().port());
-        let ports: Vec<String> = ports.map(|port| port.to_string()).collect();
-        let is_plain = |port: &String| !PORTS.iter().any(|named| port.contains(named));
-        if ports.iter().all(is_plain) {
-            return ports;
-        }
-    }
+/// The ports where the server says that it listens, in the order of [`PORTS`].
+fn server_ports(seen: &str) -> Vec<String> {
+    let addresses = seen
+        .lines()
+        .filter_map(|line| line.split_once(" on http://127.0.0.1:"));
+    addresses
+        .map(|(_, port)| port.trim_end_matches('/').to_string())
+        .collect()
 }
 
+/// Replaces the page's ports by the server's, or by `[…]` before these are known.
 fn with_ports(page: &str, ports: &[String]) -> String {
-    let pairs = PORTS.iter().zip(ports);
-    pairs.fold(page.to_string(), |page, (named, free)| {
-        page.replace(named, free)
-    })
+    let mut rest = page;
+    let mut text = String::new();
+    while let Some((at, index)) = first_port(rest) {
+        text += &rest[..at];
+        text += ports.get(index).map_or(ANYTHING, String::as_str);
+        rest = &rest[at + PORTS[index].len()..];
+    }
+    text + rest
 }
 
-/// The first terminal: the debugger, as `docs/debug/README.md` starts it, but on ports that are free.
-fn debugger(ports: &[String]) -> Terminal {
-    let address = |port: &String| format!("127.0.0.1:{port}");
+/// Where the first of the page's ports stands, and which it is.
+fn first_port(text: &str) -> Option<(usize, usize)> {
+    let places = PORTS.iter().enumerate();
+    let places = places.filter_map(|(index, port)| Some((text.find(port)?, index)));
+    places.min()
+}
+
+/// The first terminal: the debugger, started as in `docs/debug/README.md`, but with ports that the system chooses.
+fn debugger() -> Terminal {
     let mut command = Command::new("rust-gdb");
     command
         .env_remove("DEBUGINFOD_URLS")
         .env("RUST_LOG", "warn");
     command.args(["--batch", "-nx", "-ex", "set breakpoint pending off"]);
     command.args(["-ex", TYPED, "--args", env!("CARGO_BIN_EXE_comet")]);
-    for port in &ports[..2] {
-        command.args(["--listen", &address(port)]);
+    for option in ["--listen", "--listen", "--desk"] {
+        command.args([option, "127.0.0.1:0"]);
     }
-    command.args(["--desk", &address(&ports[2]), "--patience", "3600"]);
+    command.args(["--patience", "3600"]);
     Terminal::open(command)
 }
 

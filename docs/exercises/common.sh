@@ -1,4 +1,4 @@
-# What start, answer and back share: read by each of them, and not run by itself.
+# What start, answer and back share. Each of them sources it.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -7,11 +7,11 @@ fail() {
   exit 1
 }
 
-git rev-parse --git-dir >/dev/null 2>&1 || fail "this is not a git clone: exercises are branches of one (git clone, then again)"
+git rev-parse --git-dir >/dev/null 2>&1 || fail "this is not a git clone, and each exercise is a branch: clone the repository with git, and try again there"
 
 current() { git symbolic-ref --quiet --short HEAD || git rev-parse HEAD; }
 
-# Commits what there is, even if git does not know who you are.
+# Commits all changes, even if git has no name for you.
 commit() {
   git add --all
   git config user.email >/dev/null || set -- "$@" --author="reader <reader@localhost>"
@@ -20,14 +20,14 @@ commit() {
     git -c commit.gpgsign=false commit --quiet --no-verify "$@"
 }
 
-# In an exercise: keeps the reader's work, on its branch.
+# Commits the reader's work to the exercise's branch.
 keep_work() {
   case $(current) in
     exercise-*) ;;
-    *) fail "you are in no exercise: docs/exercises/start NUMBER begins one" ;;
+    *) fail "you are not in an exercise: docs/exercises/start NUMBER begins one" ;;
   esac
   if [ -n "$(git status --porcelain)" ]; then
     commit -m "$(current): my work"
-    echo "your work is kept in the branch $(current)"
+    echo "your work is committed to the branch $(current)"
   fi
 }

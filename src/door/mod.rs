@@ -11,6 +11,8 @@
 //! - [`shared`]: what every thread shares; [`settings`], [`metrics`]: what can be set, and what is counted
 //!
 //! Begin with [`reader::read_request`].
+//!
+//! Chapter: [Bad input](../../../../docs/bad-input.md).
 
 pub mod listen;
 

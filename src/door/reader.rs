@@ -174,8 +174,7 @@ fn is_readable(socket: &TcpStream, left: Duration) -> io::Result<bool> {
 }
 
 fn parse_head(head: &[u8]) -> Result<Request, Refusal> {
-    let lines = head.iter().filter(|&&byte| byte == b'\n').count();
-    let mut headers = vec![httparse::EMPTY_HEADER; lines.min(MAX_HEADERS)];
+    let mut headers = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
@@ -234,7 +233,10 @@ fn method(name: &str) -> Method {
 /// The headers as lines. A byte beyond ASCII (a cookie in UTF-8, say) becomes `?`: no header that counts here has
 /// one.
 fn header_lines(headers: &[httparse::Header]) -> String {
-    let mut lines = String::new();
+    let length = headers
+        .iter()
+        .map(|header| header.name.len() + header.value.len() + 3);
+    let mut lines = String::with_capacity(length.sum());
     for header in headers {
         let value = header.value.iter().map(|&byte| match byte.is_ascii() {
             true => char::from(byte),

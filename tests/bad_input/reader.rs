@@ -86,22 +86,18 @@ fn read_one(socket: &TcpStream, inbox: &mut Vec<u8>) -> Option<Outcome> {
 }
 
 fn read_any(socket: &TcpStream, inbox: &mut Vec<u8>) -> Option<Outcome> {
-    while begins(socket, inbox) {
-        let read = reader::read_request(socket, inbox, PATIENT);
-        assert!(inbox.len() < MAX_BODY + READ, "the inbox has its bounds");
-        match read {
-            Ok(Some(request)) => return Some(Outcome::Request(request)),
-            Ok(None) if inbox.starts_with(policy_file::REQUEST) => {
-                return Some(Outcome::PolicyFile);
-            }
-            Ok(None) => return None,
-            Err(Failure::Refused(refusal)) => {
-                return Some(Outcome::Refused(refusal.status, refusal.message));
-            }
-            Err(Failure::Lost(error)) => panic!("the sender is still there: {error}"),
-        }
+    if !begins(socket, inbox) {
+        return None;
     }
-    None
+    let read = reader::read_request(socket, inbox, PATIENT);
+    assert!(inbox.len() < MAX_BODY + READ, "the inbox has its bounds");
+    match read {
+        Ok(Some(request)) => Some(Outcome::Request(request)),
+        Ok(None) if inbox.starts_with(policy_file::REQUEST) => Some(Outcome::PolicyFile),
+        Ok(None) => None,
+        Err(Failure::Refused(refusal)) => Some(Outcome::Refused(refusal.status, refusal.message)),
+        Err(Failure::Lost(error)) => panic!("the sender is still there: {error}"),
+    }
 }
 
 /// Waits for a request's first byte, as a connection does; `false` at the end.

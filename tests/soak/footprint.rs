@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use super::support::wait_until;
+use super::support::{resident_memory, wait_until};
 
 /// Counts the bytes on the heap.
 struct Counting;
@@ -40,12 +40,11 @@ pub struct Footprint {
 impl Footprint {
     pub fn now() -> Footprint {
         give_back_free_memory();
-        let memory = procfs::process::Process::myself().and_then(|me| me.statm());
         Footprint {
             threads: entries("/proc/self/task"),
             descriptors: entries("/proc/self/fd"),
             heap: ON_HEAP.load(Ordering::SeqCst),
-            resident: memory.expect("/proc is there").resident * procfs::page_size(),
+            resident: resident_memory(),
         }
     }
 

@@ -712,3 +712,36 @@ impl TestServer {
         self.get("/ports").read_answer();
     }
 }
+
+/// The threads of a process (its id, or `self`) that have not ended yet: their ids and names.
+pub fn threads(process: &str) -> Vec<(i32, String)> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("/proc is there");
+    let threads = tasks.filter_map(|task| {
+        let task = task.ok()?;
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        let id = task.file_name().to_str()?.parse().ok()?;
+        Some((id, name.trim_end().to_string()))
+    });
+    threads.collect()
+}
+
+/// A line of `/proc/PROCESS/status`, such as `VmRSS`, without its name.
+pub fn status(process: &str, name: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+    let status = status.expect("the process is there");
+    let lines = status.lines().filter_map(|line| line.split_once(':'));
+    let mut found = lines.filter(|(field, _)| *field == name);
+    found
+        .next()
+        .expect("a field of status")
+        .1
+        .trim()
+        .to_string()
+}
+
+/// This process's resident memory, in bytes.
+pub fn resident_memory() -> u64 {
+    let memory = status("self", "VmRSS");
+    let kilobytes = memory.trim_end_matches(" kB").parse::<u64>();
+    kilobytes.expect("a number of kB") * 1024
+}
