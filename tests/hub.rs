@@ -348,6 +348,27 @@ fn publishers_and_subscribers_come_and_go_together() {
     assert_eq!(hub.subscriptions(), 0);
 }
 
+/// A publisher wakes those who were there when it began. If it ran after clients that keep coming, it might never end.
+#[test]
+fn a_subscriber_that_comes_while_others_wake_is_not_woken() {
+    let hub = Arc::new(Hub::default());
+    let early: Vec<_> = (0..20_000)
+        .map(|_| subscribe(&hub, "chat", Since::Now))
+        .collect();
+    for _ in 0..10 {
+        early.iter().for_each(|some| _ = some.token.try_recv());
+        let publisher = publish_many(&hub, 1);
+        while early[0].token.is_empty() {
+            thread::yield_now();
+        }
+        let mut late = subscribe(&hub, "chat", Since::Now);
+        let _ = late.token.try_recv(); // the first look
+        assert!(late.news().is_empty());
+        publisher.join().unwrap();
+        assert!(late.token.is_empty(), "woken for nothing");
+    }
+}
+
 fn publish_many(hub: &Arc<Hub>, count: usize) -> thread::JoinHandle<()> {
     let hub = hub.clone();
     thread::spawn(move || (0..count).for_each(|_| _ = publish(&hub, "chat")))
