@@ -129,7 +129,10 @@ impl Topic {
     /// Puts a token into each subscriber's channel. No lock is held while a thread wakes: it would run into it. Clients
     /// that subscribe meanwhile have the event in the ring; to wake them, too, might never end.
     fn wake_subscribers(&self) {
-        let end = next_number(&lock(&self.subscribers));
+        let last = lock(&self.subscribers)
+            .last_key_value()
+            .map(|(last, _)| *last);
+        let Some(last) = last else { return };
         let mut batch = Vec::with_capacity(WAKE_BATCH);
         let mut next = 0;
         loop {
@@ -250,7 +253,7 @@ impl Subscription {
     fn new(topic: Arc<Topic>, since: Since) -> Subscription {
         let (again, token) = token();
         let mut subscribers = lock(&topic.subscribers);
-        let number = next_number(&subscribers);
+        let number = subscribers.last_key_value().map_or(0, |(last, _)| last + 1);
         subscribers.insert(number, again.clone());
         drop(subscribers);
         let cursor = read(&topic.ring).cursor(since);
@@ -297,11 +300,6 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         lock(&self.topic.subscribers).remove(&self.number);
     }
-}
-
-/// The number that the next subscription gets.
-fn next_number(subscribers: &BTreeMap<u64, Sender<()>>) -> u64 {
-    subscribers.last_key_value().map_or(0, |(last, _)| last + 1)
 }
 
 /// A channel of one, with a token in it: the first look is due. It is made in a function of its own, since it is
