@@ -126,13 +126,13 @@ struct Topic {
 }
 
 impl Topic {
-    /// Puts a token into each subscriber's channel. No lock is held while a thread wakes: it would run into it. Clients
-    /// that subscribe meanwhile have the event in the ring; to wake them, too, might never end.
+    /// Puts a token into each subscriber's channel. No lock is held while a thread wakes: it would run into it.
     fn wake_subscribers(&self) {
-        let last = lock(&self.subscribers)
+        // Clients that subscribe from here on find the event in the ring: to wake them, too, might never end.
+        let newest = lock(&self.subscribers)
             .last_key_value()
             .map(|(last, _)| *last);
-        let Some(last) = last else { return };
+        let end = newest.map_or(0, |newest| newest + 1);
         let mut batch = Vec::with_capacity(WAKE_BATCH);
         let mut next = 0;
         loop {
