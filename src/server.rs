@@ -165,7 +165,8 @@ fn accept_loop(listener: &TcpListener, routes: &'static [Route], shared: &Arc<Sh
     }
 }
 
-/// Gives the connection a thread, or answers 503. A full server is no error; a thread that can't be started is.
+/// Gives the connection its thread; or, without room, an answer that says so. An error means that the machine has no
+/// thread left; that all connections are in use is none.
 fn admit(socket: Arc<TcpStream>, routes: &'static [Route], shared: &Arc<Shared>) -> io::Result<()> {
     let open = shared.metrics.connections.fetch_add(1, Ordering::SeqCst);
     let conn = Box::new(Connection::new(socket.clone(), shared.clone()));
