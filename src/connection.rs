@@ -42,11 +42,11 @@ pub struct Connection {
     pub(crate) socket: Arc<TcpStream>,
     /// Read from the socket, but not yet used.
     pub(crate) inbox: Vec<u8>,
-    /// May another request follow?
+    /// True if another request may follow.
     pub(crate) keep_alive: bool,
     /// When the next request must have begun. Blank lines don't extend it.
     idle_until: Instant,
-    /// What the thread is named for.
+    /// What the thread is named after.
     role: &'static str,
 }
 
@@ -54,8 +54,8 @@ pub struct Connection {
 /// input would hide its hang-up.
 const MAX_INBOX: usize = reader::MAX_HEAD + reader::MAX_BODY;
 
-/// How long a thread waits in `read` for the next request before it sleeps at the doorbell. A busy client asks again at
-/// once, and the way to the doorbell and back costs more than the answer.
+/// How long a thread waits in `read` for the next request before it sleeps at the doorbell. A busy client asks again
+/// at once, and the way to the doorbell and back costs more than the answer.
 pub const MOMENT: Duration = Duration::from_millis(50);
 
 impl Connection {
@@ -83,12 +83,12 @@ impl Connection {
         }
     }
 
-    /// May another request follow on this connection?
+    /// True if another request may follow on this connection.
     pub fn stays_open(&self) -> bool {
         self.keep_alive && !self.is_closing()
     }
 
-    /// Is the server ending?
+    /// True if the server is ending.
     pub fn is_closing(&self) -> bool {
         self.shared.closing.load(Ordering::Relaxed)
     }
@@ -128,14 +128,14 @@ impl Connection {
         let mut watch = self.shared.doorbell.watch(&self.socket, left)?;
         match self.sleep(&mut watch, None) {
             None => Ok(true),
-            // It may have come just before the end.
+            // A request may have arrived just before the end.
             Some(Wake::Closing) => socket::read_now(&self.socket, &mut self.inbox),
             Some(_) => Ok(false),
         }
     }
 
-    /// The one place where a connection's thread sleeps: a `select!` over two receivers, its topic's token and the
-    /// doorbell's. `None`: the client has sent something.
+    /// The one place where an idle or held connection's thread sleeps: a `select!` over two receivers, its topic's
+    /// token and the doorbell's. `None`: the client has sent something.
     fn sleep(
         &mut self,
         watch: &mut Watch,
@@ -195,14 +195,14 @@ pub struct Exchange<'c> {
     pub conn: &'c mut Connection,
     pub(crate) request: &'c Request,
     metrics: Arc<RouteMetrics>,
-    /// The origin of the page that sent the request, if one did; or, if it is foreign, what to refuse it with where only
-    /// our own pages may ask.
+    /// The requesting page's origin, if any. For a foreign page: the refusal, for routes that only our own pages may
+    /// use.
     pub origin: Result<Option<String>, Refusal>,
-    /// Has the answer begun? Then it is too late to refuse the request.
+    /// True if the answer has begun: then it is too late to refuse the request.
     pub(crate) is_answering: bool,
     /// Length of a streamed body so far, without the chunks' framing.
     body_bytes: usize,
-    /// Where a streamed body ends (`limit=BYTES`), once it has told something.
+    /// A streamed body ends at this length (`limit=BYTES`), but never before its first message.
     pub(crate) limit: usize,
     has_told: bool,
     /// Set while the connection is held.
@@ -260,7 +260,7 @@ impl<'c> Exchange<'c> {
         }
     }
 
-    /// As [`Exchange::wait`], for a technique that also listens. `None`: the client has sent something.
+    /// As [`Exchange::wait`], for a technique that also reads. `None`: the client has sent something.
     ///
     /// # Panics
     /// If the connection is not held: a technique calls [`Exchange::hold`] first.
@@ -273,7 +273,7 @@ impl<'c> Exchange<'c> {
         wake
     }
 
-    /// Returns what has come by now, without waiting.
+    /// Returns the news so far, without waiting.
     pub fn news(&mut self, subscription: &mut Subscription) -> News {
         let news = subscription.news();
         self.count_told(&news);

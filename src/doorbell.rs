@@ -1,8 +1,7 @@
-//! The one thread that isn't blocked on one thing: it watches every sleeping connection's socket and its deadline, and
-//! wakes the connection's thread. Without it, a thread asleep on its topic's channel could not hear its client hang up.
-//!
-//! As in the [`hub`](crate::hub), a wake carries no data: a token in a channel of one says "look around", and the thread
-//! looks at its socket and its clock. This one thread can watch ten thousand sockets. It could also have served them.
+//! The one thread that waits for every connection at once: it watches each sleeping connection's socket and deadline, and
+//! wakes the connection's thread, which would not notice otherwise that its client has hung up. As in the
+//! [`hub`](crate::hub), a wake carries no data: a token in a channel of one says "look around", and the thread looks at
+//! its socket and its clock. This one thread can watch ten thousand sockets. It could also have served them.
 //!
 //! Chapter: [Why threads strain](../../../../docs/strain.md).
 
@@ -19,7 +18,7 @@ use polling::{Events, Poller};
 
 use crate::failure::lock;
 
-/// A time too far to be told (a patient debugger's) is a year.
+/// The longest interval: a debugger's patience could overflow an `Instant`.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Watches the sockets and deadlines of sleeping connections.
@@ -35,7 +34,7 @@ pub struct Doorbell {
 }
 
 impl Doorbell {
-    /// A doorbell; [`doorbell_thread`] is to answer it.
+    /// A doorbell. Run [`doorbell_thread`] in a thread of its own.
     ///
     /// # Errors
     /// When the kernel has no poller (epoll) for it.
@@ -50,7 +49,7 @@ impl Doorbell {
         })
     }
 
-    /// Watches `socket`, and the clock until `every` is over, for the owner of the returned [`Watch`].
+    /// Wakes the owner of the returned [`Watch`] when `socket` is readable, and each time that `every` is over.
     ///
     /// # Errors
     /// When the poller has no room for the socket.
@@ -81,7 +80,7 @@ impl Doorbell {
     }
 
     /// Sets a sleeper's deadline: when `every` is over, or up to a sixteenth later. Deadlines are rounded, so that
-    /// heartbeats fire in 16 batches: a processor that has to be woken for each costs twice as much.
+    /// heartbeats fire in 16 batches: waking the CPU for each would cost twice as much.
     fn set_deadline(&self, key: usize, every: Duration) -> Instant {
         let step = (every / 16).as_micros().max(1) as u64;
         let over = (self.started.elapsed() + every).as_micros() as u64;
@@ -105,11 +104,11 @@ impl Doorbell {
         Some(key)
     }
 
-    /// Wakes a sleeper. No lock is held meanwhile: the woken thread would run into it.
+    /// Wakes a sleeper. No lock is held meanwhile: the woken thread would block on it.
     fn wake(&self, key: usize) {
         let token = lock(&self.sleepers).get(&key).cloned();
         if let Some(token) = token {
-            let _ = token.try_send(()); // full: it has been told, and has yet to look
+            let _ = token.try_send(()); // full: a token is waiting
         }
     }
 
@@ -147,8 +146,8 @@ pub fn doorbell_thread(doorbell: &Doorbell) {
     }
 }
 
-/// A sleeping connection's place at the doorbell. It keeps the socket open for as long as the poller knows it;
-/// dropping it first takes the socket out of the poller.
+/// A connection's registration with the doorbell. It keeps the socket open until `drop` has removed it from the
+/// poller.
 pub struct Watch {
     doorbell: Arc<Doorbell>,
     key: usize,
@@ -160,7 +159,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Has the deadline passed? Then sets the next one.
+    /// True if the deadline has passed; then sets the next one.
     pub fn is_overdue(&mut self) -> bool {
         let is_overdue = Instant::now() >= self.deadline;
         if is_overdue {
@@ -189,7 +188,7 @@ impl Drop for Watch {
     }
 }
 
-/// Made apart from its caller's frame, as the hub's is.
+/// Not inlined, like the hub's `token`: it would enlarge its caller's stack frame.
 #[inline(never)]
 fn channel() -> (Sender<()>, Receiver<()>) {
     bounded(1)

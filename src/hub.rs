@@ -3,7 +3,7 @@
 //! The ring is the truth. Publishing appends an event to the topic's ring, then puts a token into each subscriber's
 //! channel of one. The token carries no data: it says "look again", and the subscriber reads the ring from its own
 //! cursor. So nothing can be missed or repeated, a slow reader needs no special case, and a full channel means that
-//! its owner has been told already.
+//! its subscriber already has a token.
 //!
 //! Chapter: [Long polling](../../../../docs/long-polling.md).
 
@@ -24,12 +24,12 @@ pub const MAX_TOPICS: usize = 64;
 pub const RING_EVENTS: usize = 1024;
 /// How many bytes of events a ring keeps: large events push old ones out sooner.
 pub const RING_BYTES: usize = 4 << 20;
-/// How many bytes of events one read of the ring returns (or one event, if that is larger): what a subscriber that is
-/// far behind costs.
+/// How many bytes of events one read of the ring returns (or one event, if that is larger): it bounds the memory of a
+/// subscriber far behind.
 pub const PORTION_BYTES: usize = 128 << 10;
-/// How many subscribers are looked up at a time, under the lock, to be woken without it.
+/// How many subscribers are collected under the lock at a time, then woken without it.
 const WAKE_BATCH: usize = 64;
-/// An event that comes so soon after its subscriber's last read belongs to a burst.
+/// An event this soon after its subscriber's last read belongs to a burst.
 const BURST: Duration = Duration::from_millis(20);
 /// Topics that are never forgotten: the default one, and the ball game's.
 const LASTING: [&str; 2] = ["chat", "baseball"];
@@ -98,8 +98,8 @@ impl Hub {
     }
 }
 
-/// Makes room by forgetting the topic that has been silent for longest. A topic in use stays: without a subscriber or
-/// publisher at work, the map's reference to it is the last.
+/// Makes room by forgetting the topic that has been silent for longest. A topic in use stays: its users hold
+/// references beside the map's.
 fn forget_one(topics: &mut HashMap<String, Arc<Topic>>) -> Result<(), Refusal> {
     let idle = topics
         .values()
@@ -117,7 +117,7 @@ fn too_many_topics() -> Refusal {
 }
 
 /// One topic. The ring's lock is not the subscribers' lock: readers of the ring share it, and a publisher that wakes
-/// thousands keeps nobody from reading.
+/// thousands blocks no reader.
 struct Topic {
     name: String,
     ring: RwLock<Ring>,
@@ -126,12 +126,10 @@ struct Topic {
 }
 
 impl Topic {
-    /// Puts a token into each subscriber's channel. No lock is held while a thread wakes: it would run into it.
+    /// Puts a token into each subscriber's channel. No lock is held meanwhile: the woken thread would block on it.
     fn wake_subscribers(&self) {
         // Clients that subscribe from here on find the event in the ring: to wake them, too, might never end.
-        let newest = lock(&self.subscribers)
-            .last_key_value()
-            .map(|(last, _)| *last);
+        let newest = lock(&self.subscribers).keys().next_back().copied();
         let end = newest.map_or(0, |newest| newest + 1);
         let mut batch = Vec::with_capacity(WAKE_BATCH);
         let mut next = 0;
@@ -147,7 +145,7 @@ impl Topic {
             };
             next = last + 1;
             for (_, token) in batch.drain(..) {
-                let _ = token.try_send(()); // full: it has been told, and has yet to look
+                let _ = token.try_send(()); // full: a token is waiting
             }
         }
     }
@@ -196,7 +194,7 @@ impl Ring {
         self.newest - self.events.len() as u64
     }
 
-    /// The id that a client has seen when it begins at `since`.
+    /// The last id that a client beginning at `since` has seen.
     fn cursor(&self, since: Since) -> u64 {
         match since {
             Since::Now => self.newest,
@@ -240,7 +238,7 @@ pub struct Subscription {
     number: u64,
     /// Holds a token when there may be something new.
     pub token: Receiver<()>,
-    /// The other end, to be told of a next portion.
+    /// The sending end: leaves a token for the next portion.
     again: Sender<()>,
     /// The id of the last event read.
     cursor: u64,
@@ -280,8 +278,8 @@ impl Subscription {
         news
     }
 
-    /// The same; but in a burst, yields first for as long as that brings more events. The publisher gets on with it,
-    /// and what it publishes goes out in one write instead of many.
+    /// As [`Subscription::news`]; but in a burst it first yields while more events come, so that they share one
+    /// write.
     pub fn gather(&mut self) -> News {
         let mut before = self.cursor;
         while self.looked.elapsed() < BURST && self.newest() > before {
@@ -302,8 +300,8 @@ impl Drop for Subscription {
     }
 }
 
-/// A channel of one, with a token in it: the first look is due. It is made in a function of its own, since it is
-/// built on the stack, and a thread keeps every page of its stack that was touched once.
+/// A channel of one, with a token in it: the first look is due. Not inlined: the channel is built on the stack, and a
+/// thread keeps every stack page that it has touched.
 #[inline(never)]
 fn token() -> (Sender<()>, Receiver<()>) {
     let (sender, receiver) = bounded(1);

@@ -3,7 +3,7 @@
 //! One connection, both ways, for as long as both sides like. An HTTP request asks for the upgrade; from then on both
 //! sides send frames, with a few bytes in front of each instead of a head. The thread sleeps until either side has
 //! something: an event becomes a text frame, a text frame from the client is published. `tungstenite` makes and reads
-//! the frames (RFC 6455). (`inline(never)`: a thread keeps every stack page that was touched; these fit into two.)
+//! the frames (RFC 6455). (`inline(never)` keeps the frames small: a thread never gives a stack page back.)
 //!
 //! Chapter: [WebSocket](../../../../../docs/websocket.md).
 

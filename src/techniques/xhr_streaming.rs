@@ -1,8 +1,9 @@
 //! XHR streaming. *Article: XHR 스트리밍.* Script: [`www/techniques/xhr_streaming.js`](/techniques/xhr_streaming.js).
 //!
-//! The browser asks once, and the answer never ends: each event is one more line of it, sent as one more chunk. The
-//! script reads `responseText` as it grows (`readyState` 3). The thread sleeps between events, and holds the connection
-//! for as long as the page is open. An empty line is a heartbeat: it shows each side that the other is still there.
+//! The browser asks once, and the answer never ends: each event is one more line of it; the lines that are due
+//! together go out as one chunk. The script reads `responseText` as it grows (`readyState` 3). The thread sleeps
+//! between events, and holds the connection for as long as the page is open. An empty line is a heartbeat: it shows
+//! each side that the other is still there.
 //!
 //! `responseText` keeps everything that ever came. So a browser may ask for a stream that ends at `limit=BYTES`, and
 //! then for the next one, from the last event on.
@@ -15,8 +16,8 @@ use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::request::Request;
 
-/// Empty lines: the browser sees at once that the stream flows. Three, because browsers hold back two bytes in case of
-/// a byte order mark.
+/// Empty lines: the browser sees at once that the stream flows. Three, because browsers hold back two bytes in case
+/// of a byte order mark.
 const BEGINNING: &[u8] = b"\n\n\n";
 /// The heartbeat: an empty line.
 const HEARTBEAT: &[u8] = b"\n";
