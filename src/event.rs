@@ -1,4 +1,4 @@
-//! What travels: one event, and the news that a client gets: some events, or a gap.
+//! What travels: one event, and a client's news: the events that it hasn't seen, after a gap notice if some are lost.
 //!
 //! Chapter: [Long polling](../../../../docs/long-polling.md).
 
@@ -33,8 +33,8 @@ impl Event {
 /// What a client has not seen yet.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Set when the ring doesn't reach the client's cursor: events are missing just after this id. The client gets
-    /// this notice before the events below.
+    /// Set when the ring doesn't reach the client's cursor: events up to this id are missing. The client gets this
+    /// notice before the events below.
     pub gap: Option<u64>,
     /// The events, oldest first.
     pub events: Vec<Arc<Event>>,
@@ -43,7 +43,7 @@ pub struct News {
 }
 
 impl News {
-    /// True without events or a gap.
+    /// True if there are neither events nor a gap.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.gap.is_none()
     }
@@ -67,7 +67,7 @@ impl News {
     }
 }
 
-/// The notice that events after `next` are missing.
+/// The notice that events up to `next` are missing.
 pub fn gap_json(next: u64) -> String {
     format!(r#"{{"gap":true,"next":{next}}}"#)
 }

@@ -56,7 +56,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Has every panic logged, with its thread's name. It ends that thread alone.
+/// Logs every panic with its thread's name. A panic ends only its own thread.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let name = nix::sys::prctl::get_name().unwrap_or_default();
@@ -64,8 +64,7 @@ pub fn log_panics() {
     }));
 }
 
-/// Locks a mutex. A thread that panics while it holds a lock ends alone: what our locks guard is whole between any
-/// two statements, so the others go on.
+/// Locks a mutex, poisoned or not: no panic can leave what our locks guard half changed, so the other threads go on.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

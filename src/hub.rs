@@ -126,14 +126,16 @@ struct Topic {
 }
 
 impl Topic {
-    /// Puts a token into each subscriber's channel. No lock is held while a thread wakes: it would run into it.
+    /// Puts a token into each subscriber's channel. No lock is held while a thread wakes: it would run into it. Clients
+    /// that subscribe meanwhile have the event in the ring; to wake them, too, might never end.
     fn wake_subscribers(&self) {
+        let end = next_number(&lock(&self.subscribers));
         let mut batch = Vec::with_capacity(WAKE_BATCH);
         let mut next = 0;
         loop {
             batch.extend(
                 lock(&self.subscribers)
-                    .range(next..)
+                    .range(next..end)
                     .take(WAKE_BATCH)
                     .map(|(number, token)| (*number, token.clone())),
             );
@@ -248,7 +250,7 @@ impl Subscription {
     fn new(topic: Arc<Topic>, since: Since) -> Subscription {
         let (again, token) = token();
         let mut subscribers = lock(&topic.subscribers);
-        let number = subscribers.last_key_value().map_or(0, |(last, _)| last + 1);
+        let number = next_number(&subscribers);
         subscribers.insert(number, again.clone());
         drop(subscribers);
         let cursor = read(&topic.ring).cursor(since);
@@ -295,6 +297,11 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         lock(&self.topic.subscribers).remove(&self.number);
     }
+}
+
+/// The number that the next subscription gets.
+fn next_number(subscribers: &BTreeMap<u64, Sender<()>>) -> u64 {
+    subscribers.last_key_value().map_or(0, |(last, _)| last + 1)
 }
 
 /// A channel of one, with a token in it: the first look is due. It is made in a function of its own, since it is

@@ -96,7 +96,7 @@ impl Request {
     }
 
     /// `limit=BYTES`: a stream ends with the event that brings its body to this length, and the client asks for the
-    /// next stream, from the last id on. There is always one event, so `limit=1` makes a long poll of a stream.
+    /// next stream, from the last id on. It sends at least one message, so `limit=1` makes a long poll of a stream.
     /// Without it a stream doesn't end.
     pub fn limit(&self) -> Result<usize, Refusal> {
         match self.parameter("limit").map(|limit| limit.parse::<usize>()) {

@@ -34,7 +34,7 @@ pub struct Route {
     pub article: &'static str,
     /// The source file, below `src/`.
     pub source: &'static str,
-    /// May only our own pages use it? (Those that publish.)
+    /// True for routes that publish or open a WebSocket: foreign pages may not use them.
     pub own_pages_only: bool,
     pub technique: Technique,
 }
@@ -58,7 +58,7 @@ const fn route(
     }
 }
 
-/// The techniques in the article's order, then the short requests. The last row takes all the rest.
+/// The techniques in the article's order, then what else the pages request. The last row takes all the rest.
 #[rustfmt::skip]
 pub const ROUTES: [Route; 15] = [
     route("/polling", "polling", "GET, POST", "폴링", "techniques/polling.rs", polling::answer),

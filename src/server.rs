@@ -1,5 +1,5 @@
-//! The server itself: an accept loop a listener, one named thread per connection, a cap on how many there may be, and
-//! a graceful end.
+//! The server itself: one accept loop per listener, one named thread per connection, a cap on how many there may be,
+//! and a graceful end.
 //!
 //! Chapter: [Why threads strain](../../../../docs/strain.md).
 
@@ -28,10 +28,10 @@ use crate::routes::{self, ROUTES, Route};
 /// touches the most, in a debug build.
 const STACK: usize = 1 << 20;
 
-/// How long the server's own threads may take to end. (A client may keep the desk's: tiny_http has no time-outs.)
+/// How long the server's own threads may take to end. (A client can block the desk's: tiny_http has no time-outs.)
 const THREADS_PATIENCE: Duration = Duration::from_millis(400);
 
-/// How long there must have been room before the log says again that there is none.
+/// How long without trouble before the log reports "no room" again.
 const A_WHILE: Duration = Duration::from_secs(60);
 
 /// A running server. Dropping it leaves it running; [`Server::stop`] ends it.
@@ -105,8 +105,9 @@ impl Server {
         Ok(())
     }
 
-    /// Ends it well: no new connections, and each held answer gets its proper end. Waits for the last connection to
-    /// end, for `patience` at most, and then a moment for the other threads. Returns how many connections were left.
+    /// Ends the server gracefully: no new connections, and each held answer gets its proper end. Waits at most
+    /// `patience` for the last connection, and then a moment for the other threads. Returns how many connections were
+    /// left.
     pub fn stop(self, patience: Duration) -> usize {
         self.shared.closing.store(true, Ordering::SeqCst);
         for listener in &self.listeners {
@@ -137,8 +138,8 @@ fn wait_until(deadline: Instant, is_over: impl Fn() -> bool) {
     }
 }
 
-/// Accepts for as long as the server runs. Without room for another connection (no descriptor, no thread) the log says
-/// so, and the loop tries again. The log says it again only after a while without trouble.
+/// Accepts for as long as the server runs. Without room for another connection (no descriptor, no thread) the log
+/// says so, and the loop tries again. The log says it again only after a while without trouble.
 fn accept_loop(listener: &TcpListener, routes: &'static [Route], shared: &Arc<Shared>) {
     room::wake_without_preempting();
     let mut last_trouble: Option<Instant> = None;
@@ -164,8 +165,7 @@ fn accept_loop(listener: &TcpListener, routes: &'static [Route], shared: &Arc<Sh
     }
 }
 
-/// Gives the connection its thread; or, without room, an answer that says so. An error means that the machine has no
-/// thread left; that all connections are in use is none.
+/// Gives the connection a thread, or answers 503. A full server is no error; a thread that can't be started is.
 fn admit(socket: Arc<TcpStream>, routes: &'static [Route], shared: &Arc<Shared>) -> io::Result<()> {
     let open = shared.metrics.connections.fetch_add(1, Ordering::SeqCst);
     let conn = Box::new(Connection::new(socket.clone(), shared.clone()));
@@ -191,7 +191,7 @@ fn connection_thread(mut conn: Box<Connection>, routes: &[Route]) {
     socket::linger(&conn.socket);
 }
 
-/// Answers one request after the other, until one of both sides has had enough.
+/// Answers one request after the other, until either side ends the connection.
 fn answer_requests(conn: &mut Connection, routes: &[Route]) -> io::Result<()> {
     let write = conn.shared.settings.limits.write;
     socket::set_limits(&conn.socket, MOMENT, write)?;

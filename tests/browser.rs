@@ -1,7 +1,7 @@
-//! The pages in a real Chromium: every technique live, both ways, in both languages, on any screen.
+//! The pages in a real Chromium: every technique live, in both directions, both languages, on any screen.
 //!
-//! Whatever a page writes on the console as a warning or an error, and whatever it asks of another
-//! host, fails the test that had it open (see `support/browser.rs`).
+//! A warning or an error on a page's console fails the test that opened the page. So does a request to
+//! another host (see `support/browser.rs`).
 
 #[path = "support/browser.rs"]
 mod browser;
@@ -19,7 +19,7 @@ use comet::server::Server;
 use serde_json::{Map, Value, json};
 use support::{Client, TestServer, settings, wait_until};
 
-/// Pages that hold a connection, so the state of the chat's lane says so.
+/// The pages whose technique holds a connection.
 const HELD: [&str; 7] = [
     "long_polling",
     "xhr_streaming",
@@ -30,25 +30,24 @@ const HELD: [&str; 7] = [
     "websocket",
 ];
 
-/// Every page with a technique at work.
+/// The pages that run a technique.
 fn live_pages() -> impl Iterator<Item = &'static str> {
     ["polling"].into_iter().chain(HELD).chain(["comet"])
 }
 
-/// Every page: the first one, whose path is empty, the one with the long text, the live ones, and the desk's,
-/// which is on a port of its own: the server leads there.
+/// Every page. The home page's path is empty. `desk.html` redirects to the desk, which has its own port.
 fn all_pages() -> impl Iterator<Item = String> {
     let named = ["growth"].into_iter().chain(live_pages()).chain(["desk"]);
     let named = named.map(|name| format!("{name}.html"));
     [String::new()].into_iter().chain(named)
 }
 
-/// What the wire strip says of a topic's connection.
+/// An expression: the state of a topic's connection, as the wire strip shows it.
 fn now(topic: &str) -> String {
     format!("document.querySelector('#wire-now [data-topic={topic}] .now').textContent")
 }
 
-/// What the page says of a connection that this technique holds, as far as its script can see it.
+/// The string that the page shows for a held connection. Some scripts can't see that it is held.
 fn held_word(name: &str) -> &'static str {
     match name {
         "long_polling" | "jsonp_polling" => "wire.now.blind",
@@ -56,7 +55,7 @@ fn held_word(name: &str) -> &'static str {
     }
 }
 
-/// A pattern for what the page says with this key, in English, whatever a script puts into it.
+/// A JavaScript pattern for the English string of this key. It accepts any value in place of `{…}`.
 fn says(key: &str) -> String {
     let said = strings()[key]["en"].as_str().expect("a key").to_string();
     let mut pattern = String::new();
@@ -68,7 +67,7 @@ fn says(key: &str) -> String {
     format!("/^{pattern}$/")
 }
 
-/// All that the pages say.
+/// The pages' strings, in both languages.
 fn strings() -> Map<String, Value> {
     match support::json(include_str!("../www/page/strings.json")) {
         Value::Object(table) => table,
@@ -76,7 +75,7 @@ fn strings() -> Map<String, Value> {
     }
 }
 
-/// The lines of the chat, as an expression.
+/// An expression: the lines of the chat.
 const LINES: &str = "[...document.querySelectorAll('#chat-log li')].map((line) => ({
     nick: line.querySelector('.nick')?.textContent, text: line.querySelector('.text')?.textContent}))";
 
@@ -86,18 +85,18 @@ fn wait_line(page: &Page, nick: &str, text: &str) {
     ));
 }
 
-/// A list of texts.
+/// The texts of a JSON list.
 fn texts(list: &Value) -> impl Iterator<Item = String> {
     let list = list.as_array().expect("a list").iter();
     list.map(|text| text.as_str().expect("text").to_string())
 }
 
-/// Waits until the page shows how the game stands.
+/// Waits until the scoreboard shows a play.
 fn wait_play(page: &Page) {
     page.wait("document.querySelector('.board-inning').innerText");
 }
 
-/// Does the board show the last play, as the server tells it?
+/// True if the scoreboard shows the server's last play.
 const BOARD_IS_RIGHT: &str = "(async () => {
     const {events: [{data}]} = await (await fetch('/polling?topic=baseball&since=-1')).json();
     const text = (selector) => document.querySelector(selector).innerText;
@@ -107,10 +106,10 @@ const BOARD_IS_RIGHT: &str = "(async () => {
         && balls === data.balls && text('.board-inning').startsWith(`Game ${data.game}`);
 })()";
 
-// That these tests can fail.
+// The tests notice what goes wrong.
 
 #[test]
-fn what_goes_wrong_on_a_page_is_seen() {
+fn errors_on_a_page_are_noticed() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let page = chromium.open(&server, "");
@@ -175,7 +174,7 @@ fn on_every_page_the_score_moves_and_the_wire_strip_counts_it() {
     }
 }
 
-/// What the board shows, part by part.
+/// An expression: the scoreboard's parts.
 const BOARD: &str = "(() => {
     const texts = (selector) => [...document.querySelectorAll(selector)].map((node) => node.innerText);
     const names = (selector) => [...document.querySelectorAll(selector)].map((node) => node.getAttribute('aria-label'));
@@ -211,7 +210,7 @@ fn the_board_shows_every_part_of_a_play() {
     let hub = &server.server().shared.hub;
     let mut board = Value::Null;
     let tries = (0..1000).find(|_| {
-        // The real game goes on: its next play may come first.
+        // The real game continues: its next play may replace ours.
         hub.publish("baseball", &play).unwrap();
         board = page.js(BOARD);
         board == shown
@@ -230,7 +229,7 @@ fn the_page_says_that_its_connection_is_held_and_for_how_long() {
         let chat = now("chat");
         let first = page.wait(&format!("{chat}.match({held})?.[0]"));
         page.wait(&format!("{held}.test({chat}) && {chat} !== {first}"));
-        server.wait_held(name, 2); // and so it is
+        server.wait_held(name, 2); // the server agrees
     }
     page.go("polling.html");
     page.wait(&format!(
@@ -241,37 +240,37 @@ fn the_page_says_that_its_connection_is_held_and_for_how_long() {
 }
 
 #[test]
-fn a_technique_that_holds_needs_one_request_where_long_polling_needs_one_for_every_event() {
+fn a_stream_needs_one_request_and_long_polling_one_per_event() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let page = chromium.open(&server, "xhr_streaming.html");
     page.wait_count("deliveries", 3);
-    assert_eq!(page.count("requests"), 2, "one a topic");
+    assert_eq!(page.count("requests"), 2, "one per topic");
     page.go("long_polling.html");
     page.wait_count("deliveries", 3);
     assert!(page.count("requests") >= 3 + 2);
 }
 
 #[test]
-fn an_answer_that_has_become_long_ends_and_the_page_goes_on_in_the_next() {
+fn a_stream_ends_at_its_limit_and_the_page_opens_the_next() {
     let Some(chromium) = chromium() else { return };
     for name in ["xhr_streaming", "multipart_streaming"] {
         let server = TestServer::start();
         let page = chromium.open(&server, &format!("{name}.html"));
         server.wait_held(name, 2);
         let text = "x".repeat(60_000);
-        (0..18).for_each(|_| _ = server.publish("chat", &text)); // a little more than a mebibyte
+        (0..18).for_each(|_| _ = server.publish("chat", &text)); // a little over 1 MiB
         page.wait_count("ended", 1);
         server.publish("chat", "the next answer tells this");
         page.wait(&format!(
             "{LINES}.some((line) => line.text === 'the next answer tells this')"
         ));
         assert_eq!(page.count("ended"), 1, "{name}");
-        page.wait_count("requests", 3); // the strip is drawn a little later than the line
+        page.wait_count("requests", 3); // the strip is updated after the chat
         assert_eq!(
             page.count("requests"),
             3,
-            "{name}: one a topic, and one more"
+            "{name}: one per topic, and the next stream"
         );
         assert_eq!(
             page.js("document.querySelector('#wire-now [data-state=lost]')"),
@@ -281,15 +280,15 @@ fn an_answer_that_has_become_long_ends_and_the_page_goes_on_in_the_next() {
 }
 
 #[test]
-fn a_page_that_is_left_holds_nothing_and_goes_on_when_the_reader_comes_back() {
+fn leaving_a_page_frees_its_connections_and_going_back_reconnects() {
     let Some(chromium) = chromium() else { return };
-    // Nobody can take back a JSONP question: it is held until its time is up.
+    // A script can't abort a JSONP request: the server holds it until `hold` is over.
     let server = TestServer::with_limits(|limits| limits.hold = Duration::from_secs(3));
     let page = chromium.empty(&server);
     for name in HELD {
         page.go(&format!("{name}.html"));
         server.wait_held(name, 2);
-        // A socket whose handshake the page has not heard of yet can't be closed by it.
+        // The page can close a WebSocket only after the handshake.
         for topic in ["chat", "baseball"] {
             page.wait(&format!("{}.test({})", says(held_word(name)), now(topic)));
         }
@@ -319,17 +318,17 @@ fn a_page_can_be_paused_and_then_holds_nothing() {
     page.wait_count("deliveries", 2);
 }
 
-/// No package brings it, so nobody is asked to have it. (Not eprintln!, which a passing test keeps to itself.)
+/// Skips even with `COMET_REQUIRE=all`: no package installs IPv6. (A passing test hides eprintln!.)
 fn no_ipv6() {
     let _ = writeln!(std::io::stderr(), "skipped: this machine has no IPv6");
 }
 
-/// While the page is left its WebSocket's handshake is on its way: the page never hears how it ends.
+/// The user leaves the page during its WebSocket's handshake, so the page never sees the answer.
 #[test]
-fn a_page_that_is_left_gives_up_a_handshake_that_is_not_answered() {
+fn leaving_a_page_aborts_its_unfinished_handshake() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
-    // The same port of `localhost`, but in IPv6, which the browser tries first: here nobody answers.
+    // The browser tries `localhost` by IPv6 first. This listener has the same port and never answers.
     let port = server.address.port();
     let Ok(listener) = TcpListener::bind(("::1", port)) else {
         return no_ipv6();
@@ -344,7 +343,7 @@ fn a_page_that_is_left_gives_up_a_handshake_that_is_not_answered() {
         }})"
     ));
     let mut accepted = None;
-    wait_until("the page asks for the upgrade", || {
+    wait_until("the page requests the upgrade", || {
         accepted = listener.accept().ok();
         accepted.is_some()
     });
@@ -353,7 +352,7 @@ fn a_page_that_is_left_gives_up_a_handshake_that_is_not_answered() {
     let mut socket = Client::from(socket);
     assert!(socket.read_until("\r\n\r\n").contains("websocket"));
     page.go("growth.html");
-    assert_eq!(socket.read_to_end(), "", "the page has closed it");
+    assert_eq!(socket.read_to_end(), "", "the page closes the socket");
 }
 
 // The chat.
@@ -369,7 +368,7 @@ fn a_chat_line_goes_from_the_websocket_page_to_every_other_and_back() {
     for name in live_pages().filter(|name| *name != "websocket") {
         other.go(&format!("{name}.html"));
         if name == "polling" {
-            other.enter("#chat-nick", "Polly"); // remembered on all the pages that follow
+            other.enter("#chat-nick", "Polly"); // the later pages remember it
         }
         let text = format!("to {name} <img src=x onerror=alert(1)>");
         websocket.write(&text); // the focus is still there
@@ -467,7 +466,7 @@ fn a_line_that_cannot_be_sent_stays_in_the_field_and_the_page_says_why() {
 }
 
 #[test]
-fn a_line_that_is_refused_is_answered_with_the_servers_own_words() {
+fn a_refused_line_shows_the_servers_message() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let page = chromium.open(&server, "long_polling.html");
@@ -479,9 +478,9 @@ fn a_line_that_is_refused_is_answered_with_the_servers_own_words() {
     page.wait("document.querySelector('.chat .trouble q').textContent.includes('65536 bytes')");
 }
 
-// The choice.
+// comet.js: which transport it chooses.
 
-/// The list of the article's Socket.IO, as comet.js goes through it.
+/// The transports of the article's Socket.IO, in the order in which comet.js tries them.
 const TRANSPORTS: [&str; 7] = [
     "websocket",
     "xhr-streaming",
@@ -492,7 +491,7 @@ const TRANSPORTS: [&str; 7] = [
     "polling",
 ];
 
-/// The transports that both topics have chosen.
+/// An expression: the transports that both topics use.
 const CHOSEN: &str = "[...document.querySelectorAll('.choice tbody tr')]
     .filter((row) => row.querySelectorAll('.state[data-state=chosen]').length === 2)
     .map((row) => row.querySelector('th').id)";
@@ -501,7 +500,7 @@ fn wait_chosen(page: &Page, transport: &str) {
     page.wait(&format!("{CHOSEN}.join() === {transport:?}"));
 }
 
-/// The score still moves, and the chat still goes both ways.
+/// Checks that plays still arrive, and that the chat works in both directions.
 fn assert_works(page: &Page, server: &TestServer, text: &str) {
     let deliveries = page.count("deliveries");
     page.wait_count("deliveries", deliveries + 1);
@@ -515,7 +514,7 @@ fn assert_works(page: &Page, server: &TestServer, text: &str) {
 }
 
 #[test]
-fn forbidden_transports_are_passed_over_in_the_order_of_the_list() {
+fn disabled_transports_are_skipped_in_the_order_of_the_list() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let page = chromium.open(&server, "comet.html");
@@ -537,7 +536,7 @@ fn forbidden_transports_are_passed_over_in_the_order_of_the_list() {
     page.toggle("#use-event-source");
     wait_chosen(&page, "event-source");
 
-    // What a script can't see depends on the transport.
+    // With JSONP the script can't see that its request is held.
     page.toggle("#use-event-source");
     page.toggle("#use-polling");
     page.toggle("#use-jsonp-polling");
@@ -575,9 +574,9 @@ fn broken_transports_are_tried_and_the_page_says_why_they_failed() {
     assert_works(&page, &server, "once more");
 }
 
-// The first page.
+// The home page.
 
-/// From here on, notes every id that a lane of the race shows, even if only for a moment.
+/// Starts to record every id that a lane of the race shows, even briefly.
 const WATCH_LANES: &str =
     "void (window.seen = {}, [...document.querySelectorAll('.lanes > li')].forEach((lane) => {
     const ids = seen[lane.dataset.technique] = new Set();
@@ -588,7 +587,7 @@ const WATCH_LANES: &str =
     }).observe(lane, options);
 }))";
 
-/// How many lanes have shown the id that most of them have shown.
+/// An expression: how many lanes have shown the same id, at most.
 const LANES_OF_ONE_EVENT: &str = "Math.max(...[...Object.values(seen)].flatMap((ids) => [...ids])
     .filter(Boolean).map((id) => Object.values(seen).filter((ids) => ids.has(id)).length))";
 
@@ -604,7 +603,7 @@ fn in_the_race_one_event_arrives_in_every_lane_spread_over_both_ports() {
     let used: BTreeSet<String> = texts(&used).collect();
     let ports = server.server().shared.ports.iter().map(u16::to_string);
     assert_eq!(used, ports.collect());
-    assert_ne!(page.text("[data-say='race.ports']"), "", "it says so");
+    assert_ne!(page.text("[data-say='race.ports']"), "", "the page says so");
     assert_eq!(page.text("[data-say='race.oneport']"), "");
 }
 
@@ -617,11 +616,15 @@ fn with_one_port_the_race_leaves_out_the_lanes_that_would_stall_it() {
     let page = chromium.open(&server, "");
     page.js(WATCH_LANES);
     page.wait(&format!("{LANES_OF_ONE_EVENT} === 6"));
-    assert_ne!(page.text("[data-say='race.oneport']"), "", "it says so");
+    assert_ne!(
+        page.text("[data-say='race.oneport']"),
+        "",
+        "the page says so"
+    );
     assert_eq!(
         page.js("fetch('/weigh').then((answer) => answer.status)"),
         200,
-        "room is left"
+        "a connection is free for other requests"
     );
 }
 
@@ -638,9 +641,9 @@ fn the_race_can_be_paused_and_then_holds_nothing() {
     wait_until("all seven are held again", || held() == 7);
 }
 
-// The article's own line.
+// The line of code from the article.
 
-/// A server where the article has it; or nothing, where the ports are taken.
+/// A server on the article's ports. Skips if they are taken.
 fn server_on_the_articles_ports() -> Option<TestServer> {
     let settings = Settings {
         desk: None,
@@ -678,10 +681,10 @@ fn the_articles_line_opens_a_websocket_as_printed() {
     }
 }
 
-// When the server goes and comes back.
+// A server that ends and restarts.
 
 #[test]
-fn every_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back() {
+fn every_page_reports_a_lost_server_and_reconnects() {
     let Some(chromium) = chromium() else { return };
     let names: Vec<&str> = live_pages().collect();
     for batch in names.chunks(3) {
@@ -695,7 +698,7 @@ fn every_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back() {
             wait_play(page);
             page.wait(&format!("{LINES}.at(-1)?.text === 'before'"));
         }
-        assert_eq!(server.stop(), 0, "every stream had its proper end");
+        assert_eq!(server.stop(), 0, "every stream ended properly");
         for page in &pages {
             page.wait("document.querySelectorAll('#wire-now li[data-state=lost]').length === 2");
             page.wait(&format!("{}.test({})", says("wire.now.lost"), now("chat")));
@@ -714,7 +717,7 @@ fn every_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back() {
 
 // Polling's controls.
 
-/// The shortest time between two questions about the chat, of the next few, in milliseconds.
+/// An expression: the shortest time between the chat's next polls, in milliseconds.
 const PACE: &str = "new Promise((done) => {
     const asked = () => performance.getEntriesByType('resource')
         .filter(({name}) => name.includes('/polling?topic=chat')).map(({startTime}) => startTime);
@@ -744,14 +747,11 @@ fn the_slider_sets_the_pace_of_polling() {
         slow > set.as_f64().unwrap() * 0.9,
         "{slow} ms, set to {set} ms"
     );
-    assert!(
-        page.count("empty") > 0,
-        "and the chat's questions bring nothing"
-    );
+    assert!(page.count("empty") > 0, "the chat's polls return no events");
 }
 
 #[test]
-fn asking_a_slow_network_without_waiting_brings_answers_that_are_too_late() {
+fn polling_a_slow_network_without_waiting_brings_late_answers() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let page = chromium.open(&server, "polling.html");
@@ -770,7 +770,7 @@ fn asking_a_slow_network_without_waiting_brings_answers_that_are_too_late() {
     page.wait_count("late", 2);
 }
 
-/// Answers to questions that were asked before another was answered, in an order of ours.
+/// Polls without waiting; the answers come out of order. Returns the ids received and the late answers' count.
 const IMPATIENT: &str = "(async () => {
     const asked = [], told = [], late = [];
     window.XMLHttpRequest = class {
@@ -790,17 +790,17 @@ const IMPATIENT: &str = "(async () => {
         asked[n].onreadystatechange();
     };
     await answer(4, [11]);
-    await answer(1, []); // nothing that is not known
+    await answer(1, []); // nothing new
     await answer(0, [11]);
-    await answer(2, [13]); // and where is 12?
-    await answer(3, [11, 12]); // more than is known, and nothing missing before it
-    await answer(asked.length, [13, 14]); // the next question's
+    await answer(2, [13]); // 12 is missing
+    await answer(3, [11, 12]); // 12 is new, and follows 11
+    await answer(asked.length, [13, 14]); // answers the next poll
     link.close();
     return [told, late.length];
 })()";
 
 #[test]
-fn an_answer_that_was_overtaken_neither_skips_an_event_nor_brings_one_twice() {
+fn answers_out_of_order_neither_skip_nor_repeat_an_event() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let page = chromium.open(&server, "websocket.html");
@@ -808,7 +808,7 @@ fn an_answer_that_was_overtaken_neither_skips_an_event_nor_brings_one_twice() {
 }
 
 #[test]
-fn a_page_that_came_by_an_ipv6_address_keeps_to_its_own_port() {
+fn a_page_loaded_by_an_ipv6_address_uses_only_its_own_port() {
     let Some(chromium) = chromium() else { return };
     let address = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
     if TcpListener::bind(address).is_err() {
@@ -825,7 +825,7 @@ fn a_page_that_came_by_an_ipv6_address_keeps_to_its_own_port() {
 
 // Both languages.
 
-/// All that the page says, without what stays as it is: code, and what people wrote.
+/// An expression: every text of the page, except what isn't translated: code, and what people wrote.
 const SAID: &str = "(() => {
     const own = 'pre, code, bdi, time, noscript, iframe, body [lang]';
     const said = [document.title];
@@ -849,8 +849,8 @@ fn has_hangul(text: &str) -> bool {
     text.chars().any(|c| ('\u{ac00}'..='\u{d7a3}').contains(&c))
 }
 
-/// Each English string of the table, in the pieces between what scripts put in; without those words
-/// that Korean uses too.
+/// The English strings, cut at their placeholders. Pieces that the Korean strings also contain are left
+/// out.
 fn english_pieces() -> Vec<String> {
     let table = strings();
     let korean: Vec<&str> = table
@@ -866,7 +866,7 @@ fn english_pieces() -> Vec<String> {
         .collect()
 }
 
-/// Does a text have a piece in it, from word end to word end?
+/// True if the text contains the piece as whole words.
 fn has_piece(text: &str, piece: &str) -> bool {
     text.match_indices(piece).any(|(at, _)| {
         let before = text[..at].chars().next_back();
@@ -878,7 +878,7 @@ fn has_piece(text: &str, piece: &str) -> bool {
     })
 }
 
-/// Four English words in a row are no name.
+/// True if the text has four English words in a row: that is more than a name.
 fn has_english(text: &str) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     let is_word = |word: &&str| {
@@ -889,7 +889,7 @@ fn has_english(text: &str) -> bool {
     words.windows(4).any(|four| four.iter().all(is_word))
 }
 
-/// All that the page says is Korean.
+/// Switches to Korean and checks that no text is English.
 fn assert_korean(page: &Page, pieces: &[String]) {
     page.click(".languages [lang=ko]");
     assert_eq!(page.js("document.documentElement.lang"), "ko");
@@ -906,7 +906,7 @@ fn assert_korean(page: &Page, pieces: &[String]) {
     }
 }
 
-/// Nothing that the page says is Korean.
+/// Switches to English and checks that no text is Korean.
 fn assert_english(page: &Page) {
     page.click(".languages [lang=en]");
     assert_eq!(page.js("document.documentElement.lang"), "en");
@@ -932,7 +932,7 @@ fn every_page_speaks_english_or_korean_and_never_both() {
 }
 
 #[test]
-fn what_the_page_says_of_trouble_is_in_the_readers_language_too() {
+fn error_messages_are_in_the_readers_language_too() {
     let Some(chromium) = chromium() else { return };
     let mut server = TestServer::start();
     let page = chromium.open(&server, "comet.html");
@@ -960,7 +960,7 @@ fn what_the_page_says_of_trouble_is_in_the_readers_language_too() {
 }
 
 #[test]
-fn the_language_is_the_readers_own_until_another_is_chosen_and_then_remembered() {
+fn the_browsers_language_is_used_until_another_is_chosen_and_remembered() {
     let Some(chromium) = chromium() else { return };
     let server = TestServer::start();
     let page = chromium.empty(&server);
@@ -972,8 +972,8 @@ fn the_language_is_the_readers_own_until_another_is_chosen_and_then_remembered()
     assert_eq!(page.js("document.documentElement.lang"), "en");
 }
 
-/// Waits until the page shows that something has come: how the game stands, a play in a lane of the race,
-/// that each of four streams was asked for, or what the desk has counted.
+/// Waits for a page's first data: the scoreboard, a play in the race, the requests of the four streams, or
+/// the desk's counts.
 fn wait_event(page: &Page) {
     page.wait(
         "document.querySelector('.board-inning')?.innerText
@@ -983,7 +983,7 @@ fn wait_event(page: &Page) {
     );
 }
 
-// Every screen, and every reader.
+// Every screen and every reader.
 
 #[test]
 fn nothing_is_wider_than_a_phone() {
@@ -1008,7 +1008,7 @@ fn nothing_is_wider_than_a_phone() {
     }
 }
 
-/// The texts whose contrast to their ground is less than 4.5 (WCAG 2.2, 1.4.3), with that contrast.
+/// An expression: the texts with a contrast below 4.5 (WCAG 2.2, 1.4.3), and that contrast.
 const FAINT: &str = "(() => {
     const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
     const linear = (c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
@@ -1058,16 +1058,16 @@ fn every_page_can_be_read_in_light_and_in_dark() {
     }
 }
 
-/// What can be operated or is no text, and has no name that a screen reader could say.
+/// An expression: the controls, pictures and regions without a name for a screen reader.
 const NAMELESS: &str = "[...document.querySelectorAll(
         'a, button, input, canvas, [role=slider], img:not([alt=\"\"]), [tabindex=\"0\"], [role=img], [role=log], [role=region], [role=group]')]
     .filter((node) => node.checkVisibility() && !node.closest('[aria-hidden=true]'))
     .filter((node) => !node.computedName.trim())
     .map((node) => node.outerHTML.slice(0, 200))";
 
-/// What there is once on every page.
+/// Every page has exactly one of each.
 const ONCE: [&str; 5] = ["h1", "main", "nav", "header.site", "footer.site"];
-/// What a screen reader says by itself when it changes, on every page with a technique at work.
+/// The live regions of every page that runs a technique: a screen reader announces their changes.
 const LIVE: [&str; 3] = [
     ".board-newest[aria-live=polite]",
     ".chat [role=log]",

@@ -1,8 +1,8 @@
-//! The documents: what they quote is what the source says, what they tell to type does what they say,
-//! the two languages say the same, and links lead somewhere.
+//! The documents: quotes match the source, commands print what the text shows, both languages correspond,
+//! and no link is dead.
 //!
-//! `UPDATE_DOCS=1 cargo test --test docs` takes the quotes from the sources anew, and takes note in
-//! docs/translations.lock that both languages of each section say the same.
+//! `UPDATE_DOCS=1 cargo test --test docs` updates the quotes from the source, and records in
+//! docs/translations.lock that the two languages of each section correspond.
 
 #[path = "docs/console.rs"]
 mod console;
@@ -24,7 +24,7 @@ use comet::routes::ROUTES;
 use markdown::{Document, root};
 use pairs::Pair;
 
-/// The maps: chapter, module, page, test.
+/// The maps: tables with a row for each technique's chapter, module, script, test and walk.
 const MAPS: [&str; 2] = ["docs/README.md", "docs/README.ko.md"];
 
 /// The anchors of a chapter's parts.
@@ -39,7 +39,7 @@ fn assert_none(wrong: Vec<String>) {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n\n"));
 }
 
-/// All documents, their quotes taken anew first if that was asked for.
+/// All documents. With `UPDATE_DOCS`, updates their quotes first.
 fn documents() -> Vec<Document> {
     static MENDED: Once = Once::new();
     if is_updating() {
@@ -57,7 +57,7 @@ fn mend_quotes() {
     }
 }
 
-/// What is wrong with any document, as one test sees it. Those that run commands mostly wait.
+/// Runs a check on every document, in parallel, since commands mostly wait. Returns what is wrong.
 fn everywhere(check: fn(&Document) -> Vec<String>) -> Vec<String> {
     let documents = documents();
     thread::scope(|scope| {
@@ -67,28 +67,28 @@ fn everywhere(check: fn(&Document) -> Vec<String>) -> Vec<String> {
         let checks: Vec<_> = checks.collect();
         let wrong = checks
             .into_iter()
-            .map(|checked| checked.join().expect("it was checked"));
+            .map(|checked| checked.join().expect("the check doesn't panic"));
         wrong.flatten().collect()
     })
 }
 
 fn write(path: &str, text: &str) {
-    std::fs::write(root().join(path), text).expect("it can be written");
+    std::fs::write(root().join(path), text).expect("the document can be written");
 }
 
 #[test]
-fn what_is_quoted_is_what_the_source_says() {
+fn quotes_match_the_source() {
     assert_none(everywhere(quotes::check));
 }
 
 #[test]
-fn what_a_reader_is_told_to_type_does_what_is_said() {
+fn commands_print_what_the_documents_show() {
     if !support::has("curl", "apt-get install curl") {
         return;
     }
     assert_none(everywhere(|document| {
         match document.path.starts_with("docs/exercises/") {
-            true => Vec::new(), // tests/exercises.rs types those, each in its own branch
+            true => Vec::new(), // tests/exercises.rs runs those, each on its own branch
             false => console::check(document),
         }
     }));
@@ -110,22 +110,27 @@ fn neither_language_changes_alone() {
         return write(pairs::LOCK, &pairs::lock(&pairs));
     }
     assert_none(changes);
-    assert_eq!(lock, pairs::lock(&pairs), "{} knows of others", pairs::LOCK);
+    assert_eq!(
+        lock,
+        pairs::lock(&pairs),
+        "{} has entries for other sections",
+        pairs::LOCK
+    );
 }
 
-/// Never in silence: not println!, which a passing test keeps to itself.
+/// Reports each change that the lock accepts. (A passing test hides println!.)
 fn take_note(changes: &[String]) {
     for change in changes {
-        let _ = writeln!(std::io::stderr(), "taken note of: {change}");
+        let _ = writeln!(std::io::stderr(), "recorded: {change}");
     }
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn no_link_is_dead() {
     assert_none(everywhere(links::check));
 }
 
-/// Each technique has a row in both maps: its chapter, module, script, test and walk; and the chapter quotes
+/// Each technique has a row in both maps, with its chapter, module, script, test and walk. The chapter quotes
 /// the module and the script.
 #[test]
 fn each_technique_has_its_chapter_module_page_test_and_walk() {
@@ -139,7 +144,7 @@ fn each_technique_has_its_chapter_module_page_test_and_walk() {
     );
 }
 
-/// What the map has not, of what belongs to a technique.
+/// What a technique's row in the map lacks.
 fn missing_in_map(map: &Document, name: &str) -> Option<String> {
     let module = format!("src/techniques/{name}.rs");
     let script = format!("www/techniques/{name}.js");
@@ -172,7 +177,7 @@ fn missing_in_map(map: &Document, name: &str) -> Option<String> {
     }
 }
 
-/// A chapter has its parts, and quotes something from each file that it is about.
+/// What a chapter lacks: a part, or a quote from one of its files.
 fn missing_in_chapter(chapter: &Document, files: &[String]) -> Option<String> {
     let anchors = chapter.anchors();
     if !PARTS.iter().eq(anchors
@@ -180,7 +185,7 @@ fn missing_in_chapter(chapter: &Document, files: &[String]) -> Option<String> {
         .filter(|anchor| PARTS.contains(&anchor.as_str())))
     {
         return Some(format!(
-            "{} has not the parts {PARTS:?}, in this order",
+            "{} lacks some of the parts {PARTS:?}, or has them in another order",
             chapter.path
         ));
     }
@@ -197,10 +202,9 @@ fn missing_in_chapter(chapter: &Document, files: &[String]) -> Option<String> {
     Some(format!("{} quotes nothing from {file}", chapter.path))
 }
 
-/// `cargo doc` is a book, too: lib.rs names the modules in the order in which they are read, and each leads
-/// to its chapter.
+/// In `cargo doc`, lib.rs lists the modules in reading order, and each module links to its chapter.
 #[test]
-fn each_module_is_in_the_book_and_leads_to_its_chapter() {
+fn each_module_is_listed_and_links_to_its_chapter() {
     let book = std::fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs");
     let modules = book
         .lines()
@@ -211,7 +215,10 @@ fn each_module_is_in_the_book_and_leads_to_its_chapter() {
         .skip(1)
         .filter_map(|rest| rest.split_once("`]"));
     let named: Vec<&str> = named.map(|(name, _)| name).collect();
-    assert_eq!(named, modules, "lib.rs names them in their order");
+    assert_eq!(
+        named, modules,
+        "lib.rs lists the modules in the order it declares them"
+    );
     let own = modules.iter().map(|name| (4, name.to_string()));
     let techniques = ROUTES
         .iter()
@@ -226,7 +233,7 @@ fn each_module_is_in_the_book_and_leads_to_its_chapter() {
     );
 }
 
-/// The module's page of `cargo doc` lies so deep below this folder.
+/// `depth`: how many folders the module's `cargo doc` page lies below the repository's root.
 fn no_chapter(module: &str, depth: usize) -> Option<String> {
     let files = [format!("src/{module}.rs"), format!("src/{module}/mod.rs")];
     let source = files
@@ -240,7 +247,7 @@ fn no_chapter(module: &str, depth: usize) -> Option<String> {
     let chapter = chapter.and_then(|(_, rest)| rest.strip_suffix(")."));
     match chapter.is_some_and(|chapter| root().join(chapter).is_file()) {
         true => None,
-        false => Some(format!("{module}: it leads to no chapter")),
+        false => Some(format!("{module}: no link to a chapter")),
     }
 }
 
@@ -250,7 +257,7 @@ fn row_of<'a>(map: &'a Document, file: &str) -> Option<&'a str> {
     rows.find(|row| row.contains(&format!("(../{file})")))
 }
 
-/// Each of these nets holds: one small thing wrong, and it says so.
+/// The checks work: each reports one small mistake.
 mod nets {
     use super::*;
 
@@ -274,14 +281,14 @@ pub fn gap_json(next: u64) -> String {
         }
     }
 
-    /// One complaint, which says so.
+    /// Checks that there is exactly one complaint, with these words.
     fn assert_says(wrong: &[String], what: &str) {
         assert_eq!(wrong.len(), 1, "{wrong:?}");
         assert!(wrong[0].contains(what), "{wrong:?}");
     }
 
     #[test]
-    fn a_changed_quote_is_told_and_mended() {
+    fn a_changed_quote_is_reported_and_updated() {
         assert_none(quotes::check(&document(QUOTE)));
         let changed = document(&QUOTE.replace("u64", "u32"));
         assert_says(&quotes::check(&changed), "UPDATE_DOCS=1");
@@ -289,7 +296,7 @@ pub fn gap_json(next: u64) -> String {
     }
 
     #[test]
-    fn a_quote_of_nothing_is_told() {
+    fn a_quote_without_a_source_is_reported() {
         let renamed = document(&QUOTE.replace("fn gap_json -->", "fn gap -->"));
         assert_says(&quotes::check(&renamed), "no one fn gap in src/event.rs");
         let unmarked = document("```js\nlet x;\n```\n");
@@ -323,7 +330,7 @@ pub fn gap_json(next: u64) -> String {
     }
 
     #[test]
-    fn a_changed_korean_heading_anchor_block_or_link_is_told() {
+    fn a_changed_korean_heading_anchor_block_or_link_is_reported() {
         let english = "# A\n\n<a id=\"b\"></a>\n## B\n\n[c](polling.md)\n\n```text\nd\n```\n";
         let korean = "# 가\n\n<a id=\"b\"></a>\n## 나\n\n[다](polling.ko.md)\n\n```text\nd\n```\n";
         assert_none(pair(english, korean).differences());
@@ -339,7 +346,7 @@ pub fn gap_json(next: u64) -> String {
     }
 
     #[test]
-    fn a_section_that_changes_alone_is_told() {
+    fn a_section_changed_in_one_language_is_reported() {
         let lock = pairs::lock(&[pair("# A\n\none\n", "# 가\n\n하나\n")]);
         assert_none(pair("# A\n\none\n", "# 가\n\n하나\n").changes(&lock));
         for (english, korean, what) in [
@@ -361,7 +368,7 @@ pub fn gap_json(next: u64) -> String {
     }
 
     #[test]
-    fn another_output_is_told() {
+    fn a_different_output_is_reported() {
         if !support::has("curl", "apt-get install curl") {
             return;
         }
@@ -374,7 +381,7 @@ pub fn gap_json(next: u64) -> String {
     }
 
     #[test]
-    fn a_dead_link_is_told() {
+    fn a_dead_link_is_reported() {
         assert_none(links::check(&document(
             "# The way\n[a](#the-way) [b](promises.md) `[c](x)`\n",
         )));
@@ -390,7 +397,7 @@ pub fn gap_json(next: u64) -> String {
     }
 
     #[test]
-    fn a_technique_without_a_row_is_told() {
+    fn a_technique_without_a_row_is_reported() {
         let missing = missing_in_map(&document("| no | table |\n"), "polling");
         assert_says(
             &missing.into_iter().collect::<Vec<_>>(),

@@ -1,8 +1,8 @@
-//! The exercises: each page is typed from top to bottom in a clone, as a reader types it. The start fails
-//! its check, as the page says; each wrong answer is caught; the official one passes, and so does everything
-//! else; and at the end the reader is back where they came from, and their work is kept.
+//! The exercises: each test types one page from top to bottom, in a clone, as a reader would. The start fails
+//! its check; each wrong answer fails as its patch says; the official answer passes, and so do all the other
+//! tests. At the end the reader is back on `main`, and their work is kept.
 
-#[allow(dead_code)] // each of these has more than this file needs
+#[allow(dead_code)] // this file uses only a part of each
 #[path = "docs/console.rs"]
 mod console;
 #[path = "exercises/desk.rs"]
@@ -82,13 +82,13 @@ fn exercise_13() {
 }
 
 #[test]
-fn every_exercise_is_proven_and_has_two_wrong_answers_at_least() {
+fn every_exercise_is_proven_and_has_two_wrong_answers_or_more() {
     let tests = include_str!("exercises.rs");
     let exercises = Exercise::all();
     assert!(!exercises.is_empty());
     for (exercise, expected) in exercises.iter().zip(1..) {
         let Exercise { number, folder, .. } = exercise;
-        assert_eq!(*number, expected, "{folder}: their numbers have no holes");
+        assert_eq!(*number, expected, "{folder}: no number is left out");
         assert!(
             tests.contains(&format!("prove({number});")),
             "{folder} is not proven"
@@ -97,7 +97,7 @@ fn every_exercise_is_proven_and_has_two_wrong_answers_at_least() {
     }
 }
 
-/// Without building anything: so a patch that the code has left behind is noticed at once.
+/// Builds nothing, so a patch that no longer applies is noticed within seconds.
 #[test]
 fn every_patch_fits() {
     if !support::has("git", "apt-get install git") {

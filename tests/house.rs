@@ -1,10 +1,11 @@
-//! The house: what is read in one sitting stays short and in order, and no two files need each other.
+//! The source's layout: the core is short enough for one sitting and listed in reading order, and no imports form
+//! a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What stands flat in `src/`, in reading order.
+/// The core: the modules directly in `src/`, in reading order.
 const SITTING: [&str; 10] = [
     "server",
     "routes",
@@ -17,14 +18,14 @@ const SITTING: [&str; 10] = [
     "publish",
     "techniques",
 ];
-/// How long it may be together, comments included.
+/// The most lines that the core may have, comments included.
 const MAX_LINES: usize = 2000;
 
 fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Every source file below `src/`, as `door/reader.rs`, with its text.
+/// The text of every source file, by its path below `src/`, such as `door/reader.rs`.
 fn sources() -> BTreeMap<String, String> {
     let mut sources = BTreeMap::new();
     let mut folders = vec![src()];
@@ -42,7 +43,7 @@ fn sources() -> BTreeMap<String, String> {
     sources
 }
 
-/// The module that a file of the sitting belongs to: `hub.rs` and `techniques/polling.rs` to `hub` and `techniques`.
+/// The core module of a file: `hub` for `hub.rs`, `techniques` for `techniques/polling.rs`.
 fn module(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
 }
@@ -57,7 +58,11 @@ fn the_sitting_has_at_most_2000_lines() {
         .filter(flat)
         .collect();
     let modules: BTreeSet<&str> = sitting.iter().map(|file| module(file)).collect();
-    assert_eq!(modules, BTreeSet::from(SITTING), "flat in src/");
+    assert_eq!(
+        modules,
+        BTreeSet::from(SITTING),
+        "the modules directly in src/"
+    );
     let lines = sitting.iter().map(|file| sources[*file].lines().count());
     let lines: usize = lines.sum();
     assert!(lines <= MAX_LINES, "{lines} lines to read in one sitting");
@@ -72,7 +77,7 @@ fn lib_rs_lists_and_declares_the_sitting_in_reading_order() {
             .map(|name| lib.find(&pattern.replace("NAME", name)))
             .collect();
         assert!(places.iter().all(Option::is_some), "{what}: {places:?}");
-        assert!(places.is_sorted(), "{what} in another order: {places:?}");
+        assert!(places.is_sorted(), "{what} in the wrong order: {places:?}");
     }
 }
 
@@ -109,14 +114,14 @@ fn expand(tree: &str) -> Vec<String> {
     expanded.map(|part| format!("{stem}{part}")).collect()
 }
 
-/// The file that a path leads to: the longest part of it that is a module with a file.
+/// The file of a path: the longest prefix that is a module with a file.
 fn resolve(file: &str, path: &str, sources: &BTreeMap<String, String>) -> Option<String> {
     let (first, rest) = path.split_once("::")?;
     let own_folder = &file[..file.rfind('/').map_or(0, |end| end + 1)];
     let (folder, rest) = match first {
         "crate" => ("", rest),
         "super" => (own_folder, rest),
-        // `mod.rs` names its own modules without a word in front.
+        // A module names its submodules without a prefix.
         _ if sources.contains_key(&format!("{own_folder}{first}.rs")) => (own_folder, path),
         _ => return None,
     };
@@ -134,7 +139,7 @@ fn resolve(file: &str, path: &str, sources: &BTreeMap<String, String>) -> Option
 }
 
 #[test]
-fn no_circle_among_the_files() {
+fn no_import_cycles_among_the_files() {
     let sources = sources();
     let mut arrows: BTreeMap<String, BTreeSet<String>> = sources
         .keys()
@@ -143,7 +148,7 @@ fn no_circle_among_the_files() {
         .collect();
     let count: usize = arrows.values().map(BTreeSet::len).sum();
     assert!(count > 100, "only {count} imports were found");
-    // Takes away whoever imports nothing that is left: what remains at the end is in a circle, or leads into one.
+    // Removes the files whose imports have all been removed. The rest are in a cycle, or import one.
     loop {
         let left: BTreeSet<String> = arrows.keys().cloned().collect();
         arrows.retain(|_, imported| imported.intersection(&left).next().is_some());

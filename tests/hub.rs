@@ -1,4 +1,4 @@
-//! The hub's rules: order, backlog, gaps, tokens, and how many topics there are.
+//! The hub's rules: order, backlog, gaps, tokens, and the limit on topics.
 
 use std::sync::Arc;
 use std::thread;
@@ -8,15 +8,15 @@ use comet::event::News;
 use comet::hub::{Hub, MAX_TOPICS, PORTION_BYTES, RING_BYTES, RING_EVENTS, Since, Subscription};
 use serde_json::json;
 
-/// How long a token may take to come before the test has failed.
+/// How long a reader waits for events before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn publish(hub: &Hub, topic: &str) -> u64 {
-    hub.publish(topic, &json!({})).expect("room for the topic")
+    hub.publish(topic, &json!({})).expect("the hub has room")
 }
 
 fn subscribe(hub: &Hub, topic: &str, since: Since) -> Subscription {
-    hub.subscribe(topic, since).expect("room for the topic")
+    hub.subscribe(topic, since).expect("the hub has room")
 }
 
 fn ids(news: &News) -> Vec<u64> {
@@ -28,8 +28,8 @@ fn read_up_to(subscription: &mut Subscription, last: u64) -> Vec<u64> {
     let mut told = Vec::new();
     while told.last() != Some(&last) {
         let news = subscription.news();
-        assert!(!news.is_empty(), "there is more to come");
-        assert_eq!(news.gap, None, "no gap while the ring reaches");
+        assert!(!news.is_empty(), "more events are due");
+        assert_eq!(news.gap, None, "the ring reaches the cursor");
         told.extend(ids(&news));
     }
     told
@@ -47,7 +47,7 @@ fn ids_grow_by_one_and_fit_into_a_javascript_number() {
 fn ids_never_repeat_after_a_restart() {
     let before = Hub::default();
     let last = (0..100).map(|_| publish(&before, "chat")).last().unwrap();
-    // A restart takes longer than publishing did: wait for the clock.
+    // Ids start from the clock, and a restart takes longer than this loop of publishing did: wait.
     while comet::event::unix_time().as_micros() as u64 <= last {
         thread::yield_now();
     }
@@ -76,7 +76,7 @@ fn each_publish_leaves_a_token_for_every_subscriber() {
         .collect();
     for subscription in &subscribers {
         let first = subscription.token.try_recv();
-        assert!(first.is_ok(), "the first look is due");
+        assert!(first.is_ok(), "a new subscription has a token");
         assert!(subscription.token.is_empty());
     }
     for round in 0..3 {
@@ -118,7 +118,7 @@ fn dropping_a_subscription_leaves_the_topic() {
 }
 
 #[test]
-fn now_means_only_what_comes() {
+fn now_means_only_new_events() {
     let hub = Hub::default();
     publish(&hub, "chat");
     let mut subscription = subscribe(&hub, "chat", Since::Now);
@@ -143,7 +143,7 @@ fn each_cursor_begins_where_it_says() {
 }
 
 #[test]
-fn a_topic_hears_nothing_of_another() {
+fn topics_are_separate() {
     let hub = Hub::default();
     let mut subscription = subscribe(&hub, "one", Since::Now);
     publish(&hub, "two");
@@ -175,10 +175,7 @@ fn a_subscriber_behind_the_ring_gets_the_gap_and_then_the_ring() {
         told.extend(ids(&gap));
         gap = subscription.news();
     }
-    assert_eq!(
-        told, [0u64; 0],
-        "nothing is told before the gap that lies after it"
-    );
+    assert_eq!(told, [0u64; 0], "the gap comes before any event");
     assert_eq!(gap.gap, Some(published[0]), "events are missing up to here");
     assert_eq!(ids(&gap), published[1..]);
     assert_eq!(gap.next, *published.last().unwrap());
@@ -189,10 +186,7 @@ fn a_cursor_out_of_reach_is_a_gap_on_either_side() {
     let hub = Hub::default();
     let first = publish(&hub, "chat");
     let before = hub.read("chat", Since::After(first - 1)).unwrap();
-    assert_eq!(
-        before.gap, None,
-        "just before the first event nothing is missing"
-    );
+    assert_eq!(before.gap, None, "no event is missing");
     for out_of_reach in [0, first - 2, first + 1, u64::MAX] {
         let news = hub.read("chat", Since::After(out_of_reach)).unwrap();
         assert_eq!(news.gap, Some(first - 1), "cursor {out_of_reach}");
@@ -295,14 +289,14 @@ fn four_publishers_and_eight_readers_lose_nothing_and_repeat_nothing() {
         .for_each(|reader| reader.join().unwrap());
 }
 
-/// Checks that every id comes in order, but for those that a gap names.
+/// Checks that the ids come in order, and that only a gap skips any.
 fn read_with_gaps(subscription: &mut Subscription, before: u64, last: u64) {
     let (mut seen, begun) = (before, Instant::now());
     while seen < last {
         assert!(begun.elapsed() < PATIENCE, "{seen} of {last}");
         let news = subscription.news();
         if let Some(gap) = news.gap {
-            assert!(gap > seen, "a gap is told only where something is missing");
+            assert!(gap > seen, "a gap skips at least one event");
             seen = gap;
         }
         for id in ids(&news) {
@@ -313,8 +307,7 @@ fn read_with_gaps(subscription: &mut Subscription, before: u64, last: u64) {
     }
 }
 
-/// The reader sleeps on its token whenever it has read all: with 20,000 events, a token that came too early or not at
-/// all would leave it asleep.
+/// The reader sleeps on its token after each read. Over 20,000 events, one lost token would leave it asleep.
 #[test]
 fn a_reader_that_sleeps_on_its_token_gets_every_event() {
     let hub = Arc::new(Hub::default());
@@ -338,7 +331,7 @@ fn a_reader_that_sleeps_on_its_token_gets_every_event() {
     publisher.join().unwrap();
 }
 
-/// While one publisher wakes its subscribers, the topic stays open to all others.
+/// A publisher that wakes its subscribers blocks neither other publishers nor new subscribers.
 #[test]
 fn publishers_and_subscribers_come_and_go_together() {
     let hub = Arc::new(Hub::default());
@@ -353,6 +346,27 @@ fn publishers_and_subscribers_come_and_go_together() {
     }
     assert_eq!(hub.read("chat", Since::Now).unwrap().next, before + 2_000);
     assert_eq!(hub.subscriptions(), 0);
+}
+
+/// A publisher wakes those who were there when it began. If it ran after clients that keep coming, it might never end.
+#[test]
+fn a_subscriber_that_comes_while_others_wake_is_not_woken() {
+    let hub = Arc::new(Hub::default());
+    let early: Vec<_> = (0..20_000)
+        .map(|_| subscribe(&hub, "chat", Since::Now))
+        .collect();
+    for _ in 0..10 {
+        early.iter().for_each(|some| _ = some.token.try_recv());
+        let publisher = publish_many(&hub, 1);
+        while early[0].token.is_empty() {
+            thread::yield_now();
+        }
+        let mut late = subscribe(&hub, "chat", Since::Now);
+        let _ = late.token.try_recv(); // the first look
+        assert!(late.news().is_empty());
+        publisher.join().unwrap();
+        assert!(late.token.is_empty(), "woken for nothing");
+    }
 }
 
 fn publish_many(hub: &Arc<Hub>, count: usize) -> thread::JoinHandle<()> {
@@ -376,7 +390,7 @@ fn a_topic_without_subscribers_makes_room_for_a_new_one() {
 }
 
 #[test]
-fn a_topic_that_was_forgotten_tells_its_old_readers_of_the_gap() {
+fn readers_of_a_forgotten_topic_get_a_gap() {
     let hub = Hub::default();
     let old = publish(&hub, "forgotten");
     let _subscriptions: Vec<Subscription> = (1..=MAX_TOPICS)
@@ -388,7 +402,7 @@ fn a_topic_that_was_forgotten_tells_its_old_readers_of_the_gap() {
 }
 
 #[test]
-fn the_topic_that_has_been_silent_for_longest_is_forgotten_and_not_the_oldest() {
+fn the_longest_silent_topic_is_forgotten_first() {
     let hub = Hub::default();
     let first = publish(&hub, "news");
     for n in 1..MAX_TOPICS {
@@ -399,7 +413,7 @@ fn the_topic_that_has_been_silent_for_longest_is_forgotten_and_not_the_oldest() 
     let news = hub.read("news", Since::Last(2)).unwrap();
     assert_eq!(ids(&news), [first, second]);
     let silent = hub.read("topic-1", Since::Last(1)).unwrap();
-    assert!(silent.is_empty(), "a new topic of the old name");
+    assert!(silent.is_empty(), "a new topic with the old name");
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! The lab: its figures compared with what the test counts, on the sockets and in the server; and the program
-//! as readers run it.
+//! The lab: its figures against the counts of a proxy and of the server, and the program as readers run it.
 
 #![cfg(feature = "lab")]
 
@@ -40,7 +39,7 @@ fn all() -> impl Iterator<Item = Technique> {
 
 // Parsing.
 
-/// The server's real answer, from the head to the end, and the ids in it.
+/// The server's real answer, head included, and the ids in it.
 fn answer(technique: Technique) -> (Vec<u8>, [u64; 3]) {
     let mut server = TestServer::start();
     let first = server.publish("lab", "the client has seen this");
@@ -56,7 +55,7 @@ fn answer(technique: Technique) -> (Vec<u8>, [u64; 3]) {
     };
     let mut client = server.ask(&Heads::Short.listen(question, "localhost"));
     let mut bytes = client.read_head().text.into_bytes();
-    wait_until("it has delivered them", || {
+    wait_until("the server has delivered them", || {
         counted(&server, technique)[1] == 3
     });
     assert_eq!(server.stop(), 0);
@@ -74,12 +73,14 @@ fn an_idle_publisher_reconnects() {
         let patience = support::PATIENCE;
         let is_published = clients.until(patience, |clients| clients.published.len() == published);
         assert!(is_published.unwrap());
-        wait_until("the server has closed it", || server.connections() == 0);
+        wait_until("the server has closed the connection", || {
+            server.connections() == 0
+        });
         clients.until(Duration::from_millis(50), |_| false).unwrap(); // and the client has noticed
     }
 }
 
-/// What a reader sees when the bytes come in these pieces.
+/// What the reader returns for bytes that come in these pieces.
 fn read(pieces: &[&[u8]]) -> Seen {
     let mut reader = Reader::default();
     let mut all = Seen::default();
@@ -185,7 +186,7 @@ fn count(bytes: &[u8], wanted: &str) -> usize {
 
 /// Waits until the proxy has recorded everything that the clients have sent and received.
 fn wait_for_proxy(proxy: &Proxy, clients: &Clients) {
-    wait_until("the proxy has recorded it all", || {
+    wait_until("the proxy has recorded everything", || {
         let sums = recorded(proxy).into_iter();
         let listening = sums.filter(|((path, _), _)| path != "/publish");
         let all = listening.fold(Traffic::default(), |all, (_, (traffic, _))| all + traffic);
@@ -242,7 +243,7 @@ fn wire_counts_what_a_proxy_counts() {
     check_wire(&rows);
 }
 
-/// What the article says, and what follows from the techniques.
+/// Checks the article's claims, and what follows from the techniques.
 fn check_wire(rows: &[wire::Row]) {
     for row in rows {
         let Traffic { requests, .. } = row.traffic;
@@ -293,7 +294,7 @@ fn the_bytes_around_one_message_are_those_of_the_formats() {
             let json = &text[text.find("{\"id\":")?..];
             Some(json[..=json.find("}}")? + 1].to_string())
         });
-    let event = received.expect("it got the event");
+    let event = received.expect("the WebSocket got the event");
     assert_eq!(json(&event)["topic"], "wire-one");
     assert_eq!(of("websocket").message_bytes, event.len() as u64);
 }
@@ -391,7 +392,11 @@ fn a_publishers_answers_belong_to_its_messages_in_order() {
 fn poll(server: SocketAddr, connections: usize) -> [u64; 2] {
     let mut pollers = Pollers::open(server, connections).unwrap();
     let (timed, _) = pollers.poll_for(Duration::from_millis(200)).unwrap();
-    assert_eq!(timed % connections as u64, 0, "each has as many answers");
+    assert_eq!(
+        timed % connections as u64,
+        0,
+        "each connection got as many answers"
+    );
     [pollers.answered, timed]
 }
 
@@ -402,7 +407,11 @@ fn throughput_counts_what_the_server_counts() {
         let earlier = counted(&server, Technique::Polling)[0];
         let [answered, timed] = poll(server.address, connections);
         assert!(timed > connections as u64, "more than one each");
-        assert_eq!(answered, timed + 1, "and the first one, for the length");
+        assert_eq!(
+            answered,
+            timed + 1,
+            "plus the first, which measures the answer's length"
+        );
         let all = counted(&server, Technique::Polling)[0];
         assert_eq!(all - earlier, answered, "{connections} connections");
     }
@@ -456,7 +465,7 @@ fn an_answer_that_is_not_a_200_ends_the_measurement() {
 }
 
 #[test]
-fn the_median_is_the_one_in_the_middle() {
+fn the_median_is_the_middle_value() {
     assert_eq!(median([3.0, 1.0, 9.0, 2.0, 5.0]), Some(3.0));
     assert_eq!(median([]), None);
 }
@@ -503,7 +512,7 @@ fn number(row: &Value, column: &str) -> f64 {
 }
 
 #[test]
-fn all_of_it_runs_and_makes_one_report() {
+fn all_runs_every_experiment_and_makes_one_report() {
     let out = folder("all");
     let arguments = ["all", "--quick", "--seconds", "1", "--connections", "20,60"];
     let mut command = lab(&arguments);
@@ -610,7 +619,7 @@ fn check_strain(findings: &Value) {
     );
 }
 
-/// Both servers answer at both sizes; comet has counted every answer, and the yardstick counts nothing.
+/// Both servers answer at both sizes. Comet counted every answer; the yardstick counts none.
 fn check_throughput(findings: &Value) {
     for row in rows(findings, "All requests") {
         match row["by"].as_str() {
@@ -634,7 +643,7 @@ fn check_throughput(findings: &Value) {
     }
 }
 
-/// The message of a command line that is refused.
+/// The error message for a command line that is refused.
 fn refused(arguments: &[&str]) -> String {
     let Output {
         status,
@@ -769,7 +778,7 @@ fn a_limit_that_lowers_the_size_is_named() {
 }
 
 #[test]
-fn its_servers_end_with_it_however_it_ends() {
+fn an_interrupted_or_killed_lab_leaves_no_server_running() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
         let out = folder("interrupted");
         let mut command = lab(&["storm", "--quick", "--seconds", "60", "--connections", "10"]);
@@ -789,7 +798,7 @@ fn its_servers_end_with_it_however_it_ends() {
         };
         let mut lab = command.spawn().expect("it starts");
         let process = Pid::from_raw(lab.id() as i32);
-        wait_until("it has started a server", || {
+        wait_until("the lab has started a server", || {
             !proc::children(process).is_empty()
         });
         let servers = proc::children(process);
@@ -803,6 +812,6 @@ fn its_servers_end_with_it_however_it_ends() {
             .expect("piped")
             .read_to_string(&mut output)
             .expect("UTF-8");
-        assert_eq!(output, "", "it had not finished");
+        assert_eq!(output, "", "the lab had not finished");
     }
 }

@@ -1,4 +1,4 @@
-//! How an exchange's answer begins, or is sent whole: all that is ordinary HTTP about it.
+//! Begins an exchange's answer, or sends it whole: its ordinary HTTP.
 //!
 //! Chapter: [Bad input](../../../../../docs/bad-input.md).
 

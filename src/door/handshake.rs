@@ -78,7 +78,8 @@ pub fn open<'a, 'c>(exchange: &'a mut Exchange<'c>) -> Box<Socket<'a, 'c>> {
     ))
 }
 
-/// Returns the next message that is already here. `None`: no whole one is, or the server is ending and hears no more.
+/// Returns the next message that is already here. `None`: none is complete, or the server is ending and reads no
+/// more.
 pub fn read_message(socket: &mut Socket) -> Result<Option<Message>, Error> {
     if socket.get_ref().conn.is_closing() {
         return Ok(None);

@@ -42,7 +42,7 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 pub fn cannot_listen(option: &str, address: SocketAddr, error: &io::Error) -> io::Error {
     let advice = match error.kind() {
         ErrorKind::AddrInUse => "is another comet running? stop it, or choose a port",
-        ErrorKind::PermissionDenied => "ports below 1024 need root; choose one",
+        ErrorKind::PermissionDenied => "ports below 1024 need root; choose another",
         _ => "choose an address of this machine",
     };
     let message = format!(
@@ -67,6 +67,6 @@ pub fn turn_away(mut socket: &TcpStream) {
     let _ = socket.set_nonblocking(true);
     let _ = socket.write_all(&bytes);
     let _ = socket.shutdown(Shutdown::Write);
-    // Unread input would reset the connection; but a client can't keep us reading.
+    // Unread input would reset the connection. Bounded, so that a client can't stall us.
     let _ = io::copy(&mut socket.take(reader::MAX_HEAD as u64), &mut io::sink());
 }

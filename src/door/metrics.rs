@@ -15,8 +15,8 @@ pub struct Metrics {
     pub routes: Vec<Arc<RouteMetrics>>,
 }
 
-/// What has happened on one route since the server started. Bytes include heads, chunk sizes and frame headers: all
-/// that went through the socket.
+/// What has happened on one route since the server started. Bytes are those of its requests and answers, with heads,
+/// chunk sizes and frame headers.
 #[derive(Default)]
 pub struct RouteMetrics {
     /// The route's name.

@@ -5,7 +5,7 @@
 //! - [`reader`]: reading a request's bytes, within limits
 //! - [`answering`], [`response`]: beginning an answer or sending it whole, and its bytes
 //! - [`handshake`]: the WebSocket handshake, and its close
-//! - [`origin`]: whose pages may do what, and by which names we go
+//! - [`origin`]: which pages may do what, and which host names are ours
 //! - [`policy_file`]: what Flash asks for instead of a request
 //! - [`room`]: what the machine has room for
 //! - [`shared`]: what every thread shares; [`settings`], [`metrics`]: what can be set, and what is counted

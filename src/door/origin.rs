@@ -1,7 +1,7 @@
-//! Whose pages may do what. A browser names the page that a request comes from (`Origin`). Other programs don't, and
-//! need no permission: they could send anything. A browser also names the server that it asked (`Host`). A foreign
-//! page can make its own name point at this machine (DNS rebinding): it would then be of our origin, but its name
-//! gives it away.
+//! Whose pages may do what. A browser names the page in `Origin` where a foreign page could do harm: on a POST, a
+//! WebSocket, a CORS request. Other programs needn't, and need no permission: they could send anything. A browser
+//! also names the server that it asked (`Host`). A foreign page can make its own name point at this machine (DNS
+//! rebinding): it would then be of our origin, but its name gives it away.
 //!
 //! Chapter: [The promises](../../../../../docs/promises.md).
 
@@ -59,8 +59,8 @@ fn is_address(name: &str) -> bool {
     ipv4 || ipv6.is_some_and(|name| name.parse::<Ipv6Addr>().is_ok())
 }
 
-/// The page that sent a request: `None` for a program that is no browser, or the origin of a page that may read the
-/// answer (one of ours, the desk's, or one that was named).
+/// The origin of the page that sent a request, if it may read the answer: one of ours, the desk's, or one that was
+/// named. `None` without an `Origin`: a program, or a page's plain GET.
 ///
 /// # Errors
 /// A foreign page's origin is a refusal, for routes that only our own pages may use.

@@ -1,4 +1,4 @@
-//! FlashSocket's half of the server that still means something: the policy file.
+//! The policy file: the part of FlashSocket that a server can still answer.
 //!
 //! *Article: the list of Socket.IO's transports at the end.* Before a Flash movie opened a socket it asked the server,
 //! on a connection of its own, whether it may: with the bytes `<policy-file-request/>` and a NUL instead of an HTTP

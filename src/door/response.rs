@@ -45,7 +45,7 @@ pub fn refusal(refusal: &Refusal) -> Response {
     json(refusal.status, body.to_string())
 }
 
-/// A header of ours. A value that can't be a header's (there is none) is left out.
+/// A header of ours. An invalid value becomes empty; none of ours is invalid.
 pub fn make_header(name: &str, value: &str) -> Header {
     Header::from_bytes(name, value)
         .or_else(|()| Header::from_bytes(name, ""))
@@ -57,7 +57,7 @@ pub fn make_header(name: &str, value: &str) -> Header {
 pub fn to_bytes(response: Response, more: &[(&'static str, String)], head_only: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let empty = matches!(response.status_code().0, 204 | 304);
-    // It doesn't get the request's headers: they could only talk it into another encoding.
+    // No request headers: by them tiny_http could only choose another encoding.
     let printed = response.raw_print(&mut bytes, HTTPVersion(1, 1), &[], head_only, None);
     printed.expect("a Vec takes all that is written to it");
     if empty {

@@ -1,4 +1,4 @@
-//! The pages' side room: what the browser pages are made of, and the short requests that only they make.
+//! The browser pages' files, and the requests that only these pages need.
 //!
 //! - [`site`]: the files of `www/`, the sources that they show, and small facts that they ask for
 //! - [`echo`]: a WebSocket that sends every message back

@@ -1,4 +1,4 @@
-//! Runs what the documents tell a reader to type, and compares what comes.
+//! Runs the commands in the documents and compares their output.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -8,14 +8,14 @@ use std::process::{Child, Command, Stdio};
 use super::markdown::{Block, Document};
 use super::support::{ANYTHING, Client, get, is_like, json, wait_until};
 
-/// The ports that the documents speak of: two listeners and the desk.
+/// The ports that the documents use: two listeners and the desk.
 const PORTS: [u16; 3] = [8080, 9090, 8081];
 
-/// A real comet on free ports, for one document. It is killed when that is done.
+/// A real comet on free ports, for one document. Dropping it kills it.
 pub struct Comet {
     child: Child,
     addresses: Vec<SocketAddr>,
-    /// Commands that ended with `&`, until `wait`.
+    /// The commands with `&` that run until `wait`.
     background: Vec<Child>,
 }
 
@@ -38,7 +38,7 @@ impl Comet {
         }
     }
 
-    /// Runs one command to its end, or starts it if it ends with `&`. Answers what it printed.
+    /// Runs one command to its end, or only starts it if it ends with `&`. Returns its output.
     pub fn run(&mut self, command: &str) -> String {
         let printed = self.run_on_our_ports(&self.on_our_ports(command));
         self.on_their_ports(&printed)
@@ -51,17 +51,17 @@ impl Comet {
         let Some(command) = command.strip_suffix('&') else {
             return printed(shell(command));
         };
-        // One before may have ended, and not be counted out yet: that would be taken for this one.
+        // An earlier command may have ended and still be counted: it would be mistaken for this one.
         let held = self.background.len() as u64;
-        wait_until("only these are held", || self.held() == held);
+        wait_until("only the earlier commands are held", || self.held() == held);
         self.background.push(shell(command));
-        wait_until("it is held, or answered", || {
+        wait_until("the command is held or has ended", || {
             self.held() > held || self.last_has_ended()
         });
         String::new()
     }
 
-    /// How many connections are held, as the desk says.
+    /// The number of held connections, from the desk.
     fn held(&self) -> u64 {
         let mut desk = Client::to(self.addresses[2]);
         desk.send(get("/stats"));
@@ -71,8 +71,8 @@ impl Comet {
     }
 
     fn last_has_ended(&mut self) -> bool {
-        let last = self.background.last_mut().expect("it was started");
-        last.try_wait().expect("it can be asked").is_some()
+        let last = self.background.last_mut().expect("a command was started");
+        last.try_wait().expect("its status is known").is_some()
     }
 
     fn on_our_ports(&self, command: &str) -> String {
@@ -104,8 +104,8 @@ fn address(line: &str) -> SocketAddr {
     address.trim_end_matches('/').parse().expect("an address")
 }
 
-/// `exec`, so that the shell's process becomes curl's: killed, it leaves nothing behind. A stream without
-/// `--max-time` of its own ends, too; and nobody's `.curlrc` or proxy changes what comes.
+/// `exec` replaces the shell with curl, so that killing the child leaves nothing behind. `--max-time` ends
+/// every stream. `-q` and `no_proxy` rule out a `.curlrc` or a proxy.
 fn shell(command: &str) -> Child {
     let patient = command.replacen("curl ", "exec curl -q --max-time 60 ", 1);
     Command::new("sh")
@@ -114,11 +114,11 @@ fn shell(command: &str) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("there is a shell")
+        .expect("sh starts")
 }
 
 fn printed(child: Child) -> String {
-    let output = child.wait_with_output().expect("it ends");
+    let output = child.wait_with_output().expect("the command ends");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -127,14 +127,14 @@ fn is_run(block: &Block) -> bool {
     block.language == "console" && !mark.starts_with("not run: ")
 }
 
-/// What a document tells to type, from its beginning to its end.
+/// The commands of a document, in order.
 pub fn steps(document: &Document) -> Vec<Step> {
     let blocks = document.blocks();
     let run = blocks.iter().filter(|block| is_run(block));
     run.flat_map(steps_of_block).collect()
 }
 
-/// Runs the document from beginning to end. Answers what came out otherwise than it says.
+/// Runs a document's commands in order. Returns the outputs that differ from the text.
 pub fn check(document: &Document) -> Vec<String> {
     let steps = steps(document);
     if steps.is_empty() {
@@ -145,14 +145,14 @@ pub fn check(document: &Document) -> Vec<String> {
     wrong.flatten().collect()
 }
 
-/// One command, and the lines that should follow.
+/// One command and its expected output.
 pub struct Step {
     pub line: usize,
     pub command: String,
     pub expected: Vec<String>,
 }
 
-/// A line that begins with `$ ` is a command; one that ends with `\` goes on in the next.
+/// A line that begins with `$ ` is a command; a `\` at its end continues it on the next line.
 fn steps_of_block(block: &Block) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for (n, text) in block.text.lines().enumerate() {
@@ -186,7 +186,7 @@ fn wrong(document: &Document, step: &Step, comet: &mut Comet) -> Option<String> 
 }
 
 impl Step {
-    /// How this output is otherwise than the document says.
+    /// How this output differs from the document's. `None`: it matches.
     pub fn differs(&self, output: &str) -> Option<String> {
         let came: Vec<&str> = output.trim_end().lines().collect();
         let expected = self.expected.join("\n");
@@ -198,7 +198,7 @@ impl Step {
     }
 }
 
-/// Do these lines say what is expected? A line that is only `[…]` stands for any number of lines.
+/// True if the lines are as expected. A line that is only `[…]` stands for any number of lines.
 fn fits(expected: &[&str], came: &[&str]) -> bool {
     match (expected, came) {
         ([], []) => true,

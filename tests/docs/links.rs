@@ -1,4 +1,4 @@
-//! Whether links lead anywhere.
+//! Finds dead links.
 
 use super::markdown::{Document, root};
 
@@ -10,7 +10,7 @@ pub fn check(document: &Document) -> Vec<String> {
         .collect()
 }
 
-/// Why a link is no good. What is elsewhere isn't fetched.
+/// Why a link is dead. External links aren't fetched.
 fn wrong(document: &Document, link: &str) -> Option<String> {
     if link.starts_with("https://") || link.starts_with("http://") {
         return None;
@@ -32,13 +32,13 @@ fn missing_anchor(document: &Document, path: &str, anchor: &str) -> Option<Strin
     let targets = match path == document.path {
         true => document.targets(),
         false if path.ends_with(".md") => Document::read(path).targets(),
-        false => Vec::new(), // a line's number would soon be wrong
+        false => Vec::new(), // no line numbers: they would soon be wrong
     };
     let found = targets.iter().any(|target| target == anchor);
     (!found).then(|| format!("there is no #{anchor} in {path}"))
 }
 
-/// The path from the repository's root that a link means, if it is inside.
+/// A link's target, from the repository's root. `None`: it is outside the repository.
 pub fn target(from: &str, file: &str) -> Option<String> {
     if file.is_empty() {
         return Some(from.to_string());

@@ -1,4 +1,4 @@
-//! As much of Markdown as these documents use: prose and blocks, headings, anchors and links.
+//! The part of Markdown that these documents use: prose and blocks, headings, anchors and links.
 
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,9 @@ pub struct Document {
 /// A fenced block of code.
 #[derive(Debug, PartialEq)]
 pub struct Block {
-    /// What follows the fence, such as `rust`.
+    /// The word after the fence, such as `rust`.
     pub language: String,
-    /// The comment on the line before: where it comes from, or why it is not run.
+    /// The comment on the line before: where the block is quoted from, or why it isn't run.
     pub mark: Option<String>,
     pub text: String,
     /// The lines of `text` in the document, counted from 0.
@@ -34,7 +34,7 @@ pub fn root() -> &'static Path {
 }
 
 impl Document {
-    /// A document that a test makes up.
+    /// A document made up by a test.
     pub fn made_up(path: &str, text: &str) -> Document {
         let (path, text) = (path.to_string(), text.to_string());
         Document { path, text }
@@ -81,27 +81,27 @@ impl Document {
         self.prose().into_iter().filter_map(heading).collect()
     }
 
-    /// From each heading to the next; what stands before the first, if anything, is one, too.
+    /// From each heading to the next. Text before the first heading is a section, too.
     pub fn sections(&self) -> Vec<String> {
         let mut sections = Vec::new();
         for line in self.prose() {
             if sections.is_empty() || heading(line).is_some() {
                 sections.push(String::new());
             }
-            let last = sections.last_mut().expect("there is one");
+            let last = sections.last_mut().expect("a section has begun");
             *last += line;
             last.push('\n');
         }
         sections
     }
 
-    /// The explicit ones: `<a id="…"></a>`.
+    /// The explicit anchors: `<a id="…"></a>`.
     pub fn anchors(&self) -> Vec<String> {
         let prose = without_code(&self.prose().join("\n"));
         between(&prose, "<a id=\"", '"')
     }
 
-    /// Where links and images lead, in order.
+    /// The targets of links and images, in order.
     pub fn links(&self) -> Vec<String> {
         let prose = without_code(&self.prose().join("\n"));
         let starts = [("](", ')'), ("src=\"", '"'), ("href=\"", '"')];
@@ -109,7 +109,7 @@ impl Document {
         links.concat()
     }
 
-    /// Everything that a link can have behind its `#`.
+    /// Every anchor that a link can name after `#`.
     pub fn targets(&self) -> Vec<String> {
         let mut targets = self.anchors();
         for Heading { text, .. } in self.headings() {
@@ -123,8 +123,8 @@ impl Document {
 }
 
 fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    let entries = std::fs::read_dir(root().join(folder)).expect("the folder is there");
-    for entry in entries.map(|entry| entry.expect("it can be read")) {
+    let entries = std::fs::read_dir(root().join(folder)).expect("the folder exists");
+    for entry in entries.map(|entry| entry.expect("a readable entry")) {
         let path = folder.join(entry.file_name());
         match entry.path().is_dir() {
             true => add_files(&path, files),
@@ -153,7 +153,7 @@ fn heading(line: &str) -> Option<Heading> {
     Some(Heading { level, text })
 }
 
-/// Takes out what stands between backticks: it is no link, whatever it looks like.
+/// Removes what is between backticks: code has no links.
 fn without_code(prose: &str) -> String {
     prose.split('`').step_by(2).collect()
 }

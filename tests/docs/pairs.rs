@@ -1,14 +1,13 @@
-//! Whether the two languages of a document say the same.
+//! Compares the two languages of a document.
 
 use std::collections::BTreeMap;
 
 use super::markdown::{Block, Document, root};
 
-/// Where the hashes are kept.
+/// The file of the sections' hashes.
 pub const LOCK: &str = "docs/translations.lock";
 
-const HOW_TO: &str =
-    "when both say the same, UPDATE_DOCS=1 cargo test --test docs takes note of it";
+const HOW_TO: &str = "when both say the same, UPDATE_DOCS=1 cargo test --test docs records it";
 
 /// A document in English and the same in Korean.
 pub struct Pair {
@@ -17,7 +16,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Every document that has a Korean side. A Korean one without an English side fails here.
+    /// Every Korean document with its English one. Fails if the English one is missing.
     pub fn all(documents: Vec<Document>) -> Vec<Pair> {
         let korean = documents
             .into_iter()
@@ -30,7 +29,7 @@ impl Pair {
             .collect()
     }
 
-    /// What one language has and the other has not.
+    /// The differences in structure, and the links to the wrong language.
     pub fn differences(&self) -> Vec<String> {
         let (english, korean) = (&self.english, &self.korean);
         let differences = [
@@ -47,7 +46,7 @@ impl Pair {
             .collect()
     }
 
-    /// The hashes of each section in both languages, by the name that the lock knows it by.
+    /// Each section's name in the lock, and its hash in both languages.
     fn hashes(&self) -> Vec<(String, [String; 2])> {
         let name = self.english.path.trim_end_matches(".md");
         let sections = self
@@ -62,7 +61,7 @@ impl Pair {
         named.collect()
     }
 
-    /// What has changed since the lock was written.
+    /// The sections that have changed since the lock was written.
     pub fn changes(&self, lock: &str) -> Vec<String> {
         let known = parse(lock);
         let hashes = self.hashes().into_iter();
@@ -73,7 +72,7 @@ impl Pair {
         changes.collect()
     }
 
-    /// The heading of a section, for whoever has to find it.
+    /// The heading of a section, for the message.
     fn title(&self, name: &str) -> String {
         let number = name.rsplit(' ').next().and_then(|n| n.parse().ok());
         let section = self.english.sections().swap_remove(number.unwrap_or(0));
@@ -81,7 +80,7 @@ impl Pair {
     }
 }
 
-/// The lock that fits the documents as they are.
+/// The lock for the documents as they are.
 pub fn lock(pairs: &[Pair]) -> String {
     let hashes = pairs.iter().flat_map(Pair::hashes);
     let lines = hashes.map(|(name, [english, korean])| format!("{name} {english} {korean}\n"));
@@ -89,7 +88,7 @@ pub fn lock(pairs: &[Pair]) -> String {
     about.to_string() + &lines.collect::<String>()
 }
 
-/// `docs/polling 3 HASH HASH` a line.
+/// Parses the lock. A line is `docs/polling 3 HASH HASH`.
 fn parse(lock: &str) -> BTreeMap<String, [String; 2]> {
     let lines = lock.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let known = lines.filter_map(|words| match words[..] {
@@ -114,8 +113,8 @@ fn change(known: Option<&[String; 2]>, now: &[String; 2]) -> Option<String> {
     }
 }
 
-/// FNV-1a. (The standard library's hash may be another one in the next release.) Line ends don't
-/// count: a paragraph may be wrapped anew.
+/// FNV-1a: the standard library's hash may change with a release. White space doesn't count, so a
+/// paragraph can be rewrapped.
 fn hash(section: &str) -> String {
     let words = section.split_whitespace().collect::<Vec<_>>().join(" ");
     let hash = words.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -129,13 +128,13 @@ fn levels(document: &Document) -> Vec<String> {
     headings.map(|heading| "#".repeat(heading.level)).collect()
 }
 
-/// Marks included: what is quoted, and what is not run.
+/// The blocks, with their marks.
 fn blocks(document: &Document) -> Vec<String> {
     let show = |block: Block| format!("{:?} {}\n{}", block.mark, block.language, block.text);
     document.blocks().into_iter().map(show).collect()
 }
 
-/// Sorted, because a sentence has another order in another language.
+/// Sorted: the languages order a sentence differently.
 fn links(document: &Document) -> Vec<String> {
     let links = document.links().into_iter();
     let mut links: Vec<String> = links.map(|link| link.replace(".ko.md", ".md")).collect();
@@ -143,7 +142,7 @@ fn links(document: &Document) -> Vec<String> {
     links
 }
 
-/// The first of two lists that the other has not at that place.
+/// The first place where two lists differ.
 fn differs(what: &str, english: Vec<String>, korean: Vec<String>) -> Option<String> {
     let longer = english.len().max(korean.len());
     let differing = (0..longer).find(|n| english.get(*n) != korean.get(*n))?;
@@ -159,7 +158,7 @@ fn differs(what: &str, english: Vec<String>, korean: Vec<String>) -> Option<Stri
     ))
 }
 
-/// Links to the wrong language: only the first line may lead to the document's own other side.
+/// Links to the wrong language. Only a link to the document's own translation may cross.
 fn links_across(document: &Document) -> Vec<String> {
     let korean = document.path.ends_with(".ko.md");
     let own = document.path.rsplit('/').next().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Whether what is quoted is what the source says.
+//! Compares quotes with the source.
 
 use super::markdown::{Block, Document, root};
 
-/// What is wrong with the quotes in this document.
+/// The wrong quotes of this document.
 pub fn check(document: &Document) -> Vec<String> {
     let blocks = document.blocks();
     blocks
@@ -17,14 +17,14 @@ fn wrong(document: &Document, block: &Block) -> Option<String> {
         Err(why) => Some(format!("{place}: {why}")),
         Ok(source) if source == block.text => None,
         Ok(source) => Some(format!(
-            "{place}: {} says now\n{source}\nand the quote says\n{}\nmend it with UPDATE_DOCS=1 cargo test --test docs",
+            "{place}: {} is now\n{source}\nand the quote is\n{}\nupdate it with UPDATE_DOCS=1 cargo test --test docs",
             block.mark.as_deref().unwrap_or_default(),
             block.text
         )),
     }
 }
 
-/// The document with its quotes taken anew from the sources.
+/// The document with its quotes updated from the source.
 pub fn updated(document: &Document) -> String {
     let mut lines: Vec<String> = document.text.lines().map(String::from).collect();
     for block in document.blocks().iter().rev() {
@@ -36,7 +36,7 @@ pub fn updated(document: &Document) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What the source says, or why it can't be found; nothing for a block that must not be a quote.
+/// The quoted source, or why it can't be found. `None`: the block isn't a quote and needn't be one.
 fn quoted(block: &Block) -> Option<Result<String, String>> {
     let mark = block.mark.as_deref().unwrap_or_default();
     match mark.strip_prefix("quote: ") {
@@ -50,7 +50,7 @@ fn quoted(block: &Block) -> Option<Result<String, String>> {
 
 /// Finds `PATH fn NAME` and the like, or `PATH from "TEXT" to "TEXT"`.
 fn find(what: &str) -> Result<String, String> {
-    let (path, item) = what.split_once(' ').ok_or("a quote is of PATH ITEM")?;
+    let (path, item) = what.split_once(' ').ok_or("a quote names PATH ITEM")?;
     let source =
         std::fs::read_to_string(root().join(path)).map_err(|why| format!("{path}: {why}"))?;
     let lines: Vec<&str> = source.lines().collect();
@@ -64,7 +64,7 @@ fn find(what: &str) -> Result<String, String> {
     Ok(dedent(&lines[first..=last]))
 }
 
-/// `"TEXT" to "TEXT"`: from the first line with the one to the next with the other.
+/// `"FROM" to "TO"`: from the first line with FROM to the next line with TO.
 fn part(lines: &[&str], range: &str) -> Option<(usize, usize)> {
     let (from, to) = range.split_once("\" to \"")?;
     let (from, to) = (from.strip_prefix('"')?, to.strip_suffix('"')?);
@@ -75,7 +75,7 @@ fn part(lines: &[&str], range: &str) -> Option<(usize, usize)> {
     Some((first, first + 1 + length))
 }
 
-/// The one item of this name. Of several, it is the one that is not inside another.
+/// The item of this name. Of several, the one at the top level.
 fn whole_item(lines: &[&str], item: &str) -> Option<(usize, usize)> {
     let (kind, name) = item.split_once(' ')?;
     let (owner, name) = name.rsplit_once("::").unwrap_or(("", name));
@@ -92,7 +92,7 @@ fn whole_item(lines: &[&str], item: &str) -> Option<(usize, usize)> {
     Some((first?, end_of_item(lines, first?)?))
 }
 
-/// Does an item of this kind and name begin here, whoever may use it?
+/// True if an item of this kind and name begins here, public or not.
 fn begins_item(line: &str, kind: &str, name: &str) -> bool {
     let mut words = line.trim_start();
     for word in ["export ", "pub(crate) ", "pub ", "async ", "unsafe "] {
@@ -119,7 +119,7 @@ fn owner_of<'a>(lines: &[&'a str], n: usize) -> &'a str {
     words.unwrap_or("").split('<').next().unwrap_or("")
 }
 
-/// The next line as far out as the first that ends with a brace or a semicolon.
+/// The item's last line: the next one with the first one's indentation that ends with a brace or a semicolon.
 fn end_of_item(lines: &[&str], first: usize) -> Option<usize> {
     let ends = |line: &str| {
         let code = line.split(" // ").next().unwrap_or("").trim_end();
@@ -132,7 +132,7 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// Takes off the indentation that all lines have.
+/// Removes the indentation that all lines share.
 fn dedent(lines: &[&str]) -> String {
     let written = lines.iter().filter(|line| !line.is_empty());
     let common = written.map(|line| indent(line)).min().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Where exercises are done: a clone of this repository as it is now, with what is not committed, too.
+//! The clone that exercises are done in: this repository as it is now, uncommitted changes included.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use std::process::{Command, Output};
 use super::markdown::root;
 use super::support;
 
-/// A clone, in a folder of its own, that nobody else uses at the same time.
+/// A clone in its own folder, for one exercise at a time.
 pub struct Desk {
     pub folder: PathBuf,
-    /// Where what is built there goes.
+    /// Cargo's target folder for the clone.
     target: PathBuf,
 }
 
 impl Desk {
-    /// What is there already is kept if it is the same: so little has to be built anew.
+    /// Unchanged files from an earlier run stay, so that little is rebuilt.
     pub fn new(name: &str) -> Desk {
         let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("exercises");
         let folder = place.join(name);
@@ -32,7 +32,7 @@ impl Desk {
         desk
     }
 
-    /// On main again, with nothing of any exercise.
+    /// Goes back to `main` and removes every trace of an exercise.
     pub fn reset(&self) {
         self.git(&["checkout", "--quiet", "--force", "main"]);
         self.git(&["reset", "--quiet", "--hard", ":/as it came"]);
@@ -48,7 +48,7 @@ impl Desk {
         }
     }
 
-    /// A git command that succeeds, and what it printed.
+    /// Runs a git command, which must succeed; returns its output.
     pub fn git(&self, arguments: &[&str]) -> String {
         let mut git = Command::new("git");
         let output = self.run(git.args(arguments));
@@ -56,19 +56,19 @@ impl Desk {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What a reader types into a shell.
+    /// Runs a command in a shell, as a reader does.
     pub fn shell(&self, command: &str) -> Output {
         self.run(Command::new("sh").args(["-c", command]))
     }
 
-    /// The server, as it is built from what is here now.
+    /// Builds the server from the clone's files; returns its path.
     pub fn build_comet(&self) -> PathBuf {
         let built = self.shell("cargo build");
         assert!(built.status.success(), "{}", said(&built));
         self.target.join("debug/comet")
     }
 
-    /// Not with what cargo has told this test of the crate that *it* is of: that would build all anew.
+    /// Removes the variables that cargo set for this test's own crate: they would cause a full rebuild.
     fn run(&self, command: &mut Command) -> Output {
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
@@ -84,21 +84,21 @@ impl Desk {
             .env("CARGO_TERM_COLOR", "never")
             .env_remove("RUST_BACKTRACE")
             .env_remove("UPDATE_DOCS")
-            .env_remove("COMET_REQUIRE") // that is asked of this test, and a reader asks it of nobody
+            .env_remove("COMET_REQUIRE") // meant for this test; a reader doesn't set it
             .output()
-            .expect("it can be run")
+            .expect("the command starts")
     }
 }
 
-/// Both of its outputs.
+/// Standard output and standard error.
 pub fn said(output: &Output) -> String {
     let [stdout, stderr] =
         [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     format!("{stdout}\n{stderr}")
 }
 
-/// Makes `to` what `from` is, but for what git and cargo keep there. A file that is the same is left
-/// alone: cargo goes by its time.
+/// Makes `to` equal to `from`, except for git's and cargo's folders. Unchanged files aren't touched: cargo
+/// rebuilds by their time.
 fn take_over(from: &Path, to: &Path) {
     let names = |folder| {
         let mut names = support::names(folder);
@@ -125,5 +125,5 @@ fn remove(path: &Path) {
         true => fs::remove_dir_all(path),
         false => fs::remove_file(path),
     };
-    removed.expect("it can be removed");
+    removed.expect("the old file can be removed");
 }

@@ -1,4 +1,4 @@
-//! One exercise: its page, its patches, and the proof that they are what they say.
+//! One exercise: its page, its patches, and the proof that they work.
 
 use std::fs;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -16,14 +16,14 @@ pub struct Exercise {
     page: Document,
 }
 
-/// All proofs share one clone, one after the other: so little is built twice.
+/// All proofs share one clone, in turn, so that little is built twice.
 static DESK: LazyLock<Mutex<Desk>> = LazyLock::new(|| Mutex::new(Desk::new("clone")));
 
-/// The tests which speak of the code as it came: an answer that adds to the server leaves them behind.
+/// The tests that check the text and the house against the original code: an answer may change that code.
 const OF_THE_TEXT: [&str; 4] = ["docs", "exercises", "house", "walks"];
 
 impl Exercise {
-    /// In their order.
+    /// All exercises, by number.
     pub fn all() -> Vec<Exercise> {
         let names = support::names(&root().join("docs/exercises"));
         names.into_iter().filter_map(Exercise::of_folder).collect()
@@ -44,7 +44,7 @@ impl Exercise {
         format!("{}/{name}", self.folder)
     }
 
-    /// The official answer, and the wrong ones.
+    /// The wrong answers, then the official one.
     pub fn answers(&self) -> Vec<String> {
         let mut answers = self.wrong_answers();
         answers.push(self.file("solution.patch"));
@@ -57,7 +57,7 @@ impl Exercise {
         wrong.map(|name| self.file(&name)).collect()
     }
 
-    /// The command that says whether it is done: the first one that fails.
+    /// The exercise's check: the page's first `cargo test` that fails.
     fn check(&self) -> String {
         let steps = console::steps(&self.page).into_iter();
         let mut tests = steps.filter(|step| step.command.starts_with("cargo test "));
@@ -71,23 +71,23 @@ impl Exercise {
             .command
     }
 
-    /// Why, and what the check says of it: the two lines in front of a wrong answer.
+    /// What the check prints for a wrong answer: the patch's `Caught:` line, after its `Why:` line.
     fn caught(&self, answer: &str) -> String {
         let patch = fs::read_to_string(root().join(answer)).expect("a patch");
         let mut lines = patch.lines();
         let why = lines.next().and_then(|line| line.strip_prefix("Why: "));
         assert!(
             why.is_some_and(|why| !why.is_empty()),
-            "{answer}: it says not why it is wrong"
+            "{answer}: no Why: line"
         );
         let caught = lines.next().and_then(|line| line.strip_prefix("Caught: "));
         caught
-            .unwrap_or_else(|| panic!("{answer}: it says not how it is caught"))
+            .unwrap_or_else(|| panic!("{answer}: no Caught: line"))
             .to_string()
     }
 }
 
-/// Types the page, and between its lines tries the answers.
+/// Types the page's commands, and tries the answers on the way.
 pub fn prove(number: usize) {
     if !support::has("git", "apt-get install git") || !is_wanted() {
         return;
@@ -108,31 +108,31 @@ pub fn prove(number: usize) {
     assert_eq!(
         desk.git(&["branch", "--show-current"]).trim(),
         "main",
-        "they are back"
+        "the reader is back on main"
     );
     assert_eq!(
         desk.git(&["status", "--porcelain"]),
         "",
-        "and nothing is changed there"
+        "main has no changes"
     );
     let kept = desk.git(&["show", &format!("exercise-{number:02}:work-of-mine")]);
-    assert_eq!(kept, "kept\n", "their work is not lost");
+    assert_eq!(kept, "kept\n", "the reader's work is kept");
 }
 
-/// Minutes of building: on request only.
+/// True if the exercises were asked for: they take minutes to build.
 fn is_wanted() -> bool {
     let wanted = support::is_all_required();
     if !wanted {
-        support::skip("an exercise is built and answered with COMET_REQUIRE=all (a minute each)");
+        support::skip("the exercises run with COMET_REQUIRE=all (a minute each)");
     }
     wanted
 }
 
-/// Someone who reads the page of an exercise.
+/// A reader at work on an exercise.
 struct Reader<'a> {
     exercise: &'a Exercise,
     desk: &'a Desk,
-    /// Their server, if it runs: of the code as it is now.
+    /// The reader's server, if it runs, built from the current code.
     comet: Option<Comet>,
 }
 
@@ -173,12 +173,12 @@ impl Reader<'_> {
         if is_check {
             assert!(
                 !said.contains("warning: "),
-                "{place}: it compiles in silence\n{said}"
+                "{place}: it compiles without warnings\n{said}"
             );
         }
         self.compare(step, &String::from_utf8_lossy(&output.stdout));
         if step.command.starts_with("docs/exercises/") {
-            self.comet = None; // it is of other code
+            self.comet = None; // it was built from other code
         }
     }
 
@@ -211,7 +211,7 @@ impl Reader<'_> {
         }
     }
 
-    /// It passes what it must. All the other tests run again only if the server is not what it was before.
+    /// Checks the official answer. The other tests run only if it changed more than tests.
     fn has_the_answer(&self) {
         let check = self.exercise.check();
         self.shell(&check);
@@ -238,13 +238,13 @@ impl Reader<'_> {
     }
 }
 
-/// Looks through the file that a check runs: `cargo test --test NAME [TEST]`.
+/// Clippy for the file of a check, which is `cargo test --test NAME [TEST]`.
 fn clippy_instead(check: &str) -> String {
     let test = check.split(' ').nth(3).expect("a file's name");
     format!("cargo clippy --test {test} -- -D warnings")
 }
 
-/// Every test but those of the text.
+/// The command that runs every test except [`OF_THE_TEXT`].
 fn everything(desk: &Desk) -> String {
     let names = support::names(&desk.folder.join("tests")).into_iter();
     let tests = names.filter_map(|name| name.strip_suffix(".rs").map(String::from));

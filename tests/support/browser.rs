@@ -1,8 +1,7 @@
-//! A real Chromium for the tests of the pages, and what a reader does with it.
+//! A real Chromium for the tests of the pages, and what a user does in it.
 //!
-//! One browser serves all tests of a process, and they take turns: two processors draw one page well,
-//! and ten of them badly. A page that is closed at the end of its test fails the test if anything went
-//! wrong on it, or if it asked anybody but its own server for something.
+//! All tests of a process share one browser; each page is a tab in its own context. When a page is
+//! dropped, it fails its test if anything went wrong on it, or if it sent a request to any other server.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -25,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, TestServer, has, wait_until};
 
-/// What we write on a page's console to see how far the events have come.
+/// Written to a page's console: when this event arrives, all earlier ones have.
 const MARK: &str = "the test was here";
 
 const FLAGS: [&str; 19] = [
@@ -45,15 +44,15 @@ const FLAGS: [&str; 19] = [
     "--disable-extensions",
     "--disable-quic",
     "--disable-sync",
-    // A tab in the background would get its timers late and draw nothing.
+    // A background tab must not be throttled: late timers, no painting.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
 ];
 
-/// Runs the browser until the tests' process is gone, however it went: `read` returns when nobody
-/// holds the other end of the pipe any more. (A static is never dropped, and a process that is killed
-/// drops nothing at all.) The browser's helpers follow it, and may write a last time.
+/// A shell script that kills the browser when the tests' process ends, even by a kill: `read` returns
+/// when the pipe's other end closes. (A static is never dropped.) The browser's helper processes may
+/// still write to the profile, so the script waits before it removes it.
 const KEEPER: &str = r#"
 "$@" >/dev/null 2>&1 &
 read -r _
@@ -63,16 +62,16 @@ sleep 0.3
 rm -rf "$PROFILE"
 "#;
 
-/// The browser of this process. It starts with the first test that wants it.
+/// The browser of this process, started by the first test that needs it.
 static CHROMIUM: LazyLock<Chromium> = LazyLock::new(Chromium::start);
 
 pub struct Chromium {
     browser: Browser,
-    /// Its standard input is the pipe that the keeper reads.
+    /// Owns the write end of the pipe that the keeper reads.
     _keeper: Child,
 }
 
-/// The browser; or nothing, where there is none: then the test is skipped.
+/// The browser. `None`: it isn't installed, and the test skips.
 pub fn chromium() -> Option<&'static Chromium> {
     has("chromium", "apt-get install chromium").then(|| &*CHROMIUM)
 }
@@ -90,21 +89,21 @@ impl Chromium {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .process_group(0) // Ctrl-C is for the tests; the keeper sees to the browser then
+            .process_group(0) // Ctrl-C ends the tests; the keeper then ends the browser
             .spawn()
-            .expect("there is a shell");
+            .expect("sh starts");
         let address = debugging_address(&profile);
         let browser = Browser::connect_with_timeout(address, PATIENCE * 3);
         let chromium = Chromium {
-            browser: browser.expect("Chromium takes the connection"),
+            browser: browser.expect("Chromium accepts the connection"),
             _keeper: keeper,
         };
         chromium.keep_awake();
         chromium
     }
 
-    /// The crate's reader sleeps for up to 100 ms, and keeps who wants to send waiting, unless something
-    /// comes: a tab that ticks makes each call about ten times faster.
+    /// The crate's reader sleeps for up to 100 ms between events, and delays what is sent meanwhile. A tab
+    /// that ticks makes each call about ten times faster.
     fn keep_awake(&self) {
         let tab = self.browser.new_tab().expect("room for a tab");
         tab.enable_runtime().unwrap();
@@ -112,14 +111,14 @@ impl Chromium {
             .unwrap();
     }
 
-    /// A new tab of its own: it shares neither storage nor connections with any other.
+    /// Opens a page in a new tab, which shares neither storage nor connections with another.
     pub fn open(&self, server: &TestServer, path: &str) -> Page {
         let page = self.empty(server);
         page.go(path);
         page
     }
 
-    /// A new tab with nothing in it yet.
+    /// Opens an empty tab.
     pub fn empty(&self, server: &TestServer) -> Page {
         let context = self.browser.new_context().expect("room for a context");
         let tab = context.new_tab().expect("room for a tab");
@@ -127,7 +126,7 @@ impl Chromium {
     }
 }
 
-/// Chromium writes where it listens into its profile, as soon as it does.
+/// Reads Chromium's address from its profile, where Chromium writes it once it listens.
 fn debugging_address(profile: &str) -> String {
     let mut told = String::new();
     wait_until("Chromium listens", || {
@@ -138,27 +137,27 @@ fn debugging_address(profile: &str) -> String {
     format!("ws://127.0.0.1:{port}{}", path.trim())
 }
 
-/// A tab. All selectors are those of CSS, all expressions JavaScript.
+/// A tab. Selectors are CSS, expressions JavaScript.
 pub struct Page {
     tab: Arc<Tab>,
-    /// Where relative addresses begin, such as `http://127.0.0.1:8080`.
+    /// The server's origin, such as `http://127.0.0.1:8080`.
     pub origin: String,
     notes: Arc<Mutex<Notes>>,
-    /// What `go` was told last.
+    /// The path that `go` last went to.
     path: Mutex<String>,
 }
 
-/// What has happened on a page.
+/// What happened on a page.
 #[derive(Default)]
 struct Notes {
-    /// Whom a page may ask: the server's own ports, and the desk.
+    /// The ports a page may send requests to: the server's and the desk's.
     ports: Vec<u16>,
     troubles: Vec<String>,
-    /// What the browser itself says of requests that failed.
+    /// The browser's messages about failed requests.
     losses: Vec<String>,
-    /// Are they meant to?
+    /// True if the test expects failed requests: `losses` are then no trouble.
     losses_allowed: bool,
-    /// How many of our own marks have come by.
+    /// How many of our marks have arrived.
     marks: usize,
 }
 
@@ -207,7 +206,7 @@ impl Page {
         }
     }
 
-    /// Waits, in the page itself, until an expression is true, and answers with its value.
+    /// Waits, in the page itself, until an expression is true; returns its value.
     pub fn wait(&self, expression: &str) -> Value {
         let value = self.js(&format!(
             "new Promise((done) => {{
@@ -235,7 +234,7 @@ impl Page {
         format!("{name}: waited in vain for: {expression}\ntrouble: {told:#?}\nthe page: {text}")
     }
 
-    /// What a reader sees in the first element that fits.
+    /// The visible text of the first element that matches.
     pub fn text(&self, selector: &str) -> String {
         let text = self.js(&format!("document.querySelector({selector:?})?.innerText"));
         text.as_str().unwrap_or_default().to_string()
@@ -250,12 +249,12 @@ impl Page {
             .unwrap_or_else(|_| panic!("{}: {name} is {value}", self.name()))
     }
 
-    /// Waits until a count of the wire strip has come so far.
+    /// Waits until a count of the wire strip is at least `least`.
     pub fn wait_count(&self, name: &str, least: u64) {
         self.wait(&format!("Number({}) >= {least}", count(name)));
     }
 
-    /// Clicks with the mouse in the middle of an element.
+    /// Clicks the middle of an element.
     pub fn click(&self, selector: &str) {
         let middle = self.wait(&format!(
             "(() => {{
@@ -275,7 +274,7 @@ impl Page {
         self.tab.press_key(key).expect("a key");
     }
 
-    /// Presses Tab until what has the focus fits, and answers how often.
+    /// Presses Tab until the focused element matches; returns the number of presses.
     pub fn tab_to(&self, selector: &str) -> usize {
         let there = format!("document.activeElement.matches({selector:?})");
         let presses = (1..60).find(|_| {
@@ -285,17 +284,17 @@ impl Page {
         presses.unwrap_or_else(|| panic!("{}: Tab does not reach {selector}", self.name()))
     }
 
-    /// Types where the focus is, each character a key.
+    /// Types into the focused element, one key per character.
     pub fn type_keys(&self, text: &str) {
         self.tab.type_str(text).expect("keys");
     }
 
-    /// Writes where the focus is, all at once, as a phone's keyboard does.
+    /// Inserts text into the focused element at once, as a phone's keyboard does.
     pub fn write(&self, text: &str) {
         self.tab.send_character(text).expect("an input");
     }
 
-    /// Sets the focus, without pointing: what is above an element may grow before the mouse is there.
+    /// Focuses an element without the mouse: the layout may shift before a click.
     pub fn focus(&self, selector: &str) {
         self.wait(&format!(
             "(() => {{
@@ -312,14 +311,14 @@ impl Page {
         self.press(" ");
     }
 
-    /// Writes a text into a field, in place of what is there.
+    /// Replaces a field's text.
     pub fn enter(&self, selector: &str, text: &str) {
         self.focus(selector);
         self.js("document.activeElement.select()");
         self.write(text);
     }
 
-    /// Makes the window so many pixels wide.
+    /// Sets the window's width, in pixels.
     pub fn width(&self, width: u32) {
         let size =
             json!({ "width": width, "height": 900, "deviceScaleFactor": 1.0, "mobile": false });
@@ -327,7 +326,7 @@ impl Page {
         self.tab.call_method(call).expect("a window");
     }
 
-    /// `light` or `dark`, as a reader's system asks for.
+    /// Sets the system's colour scheme: `light` or `dark`.
     pub fn colour_scheme(&self, scheme: &str) {
         let name = "prefers-color-scheme".to_string();
         let value = scheme.to_string();
@@ -339,18 +338,18 @@ impl Page {
         self.tab.call_method(call).expect("a colour scheme");
     }
 
-    /// The language that the reader's browser asks for.
+    /// Sets the browser's preferred language.
     pub fn preferred_language(&self, language: &str) {
         let told = self.tab.set_user_agent("Mozilla/5.0", Some(language), None);
         told.expect("a language");
     }
 
-    /// From here on requests may fail: what the browser says about that is no trouble.
+    /// From here on, failed requests are no trouble.
     pub fn requests_may_fail(&self) {
         lock(&self.notes).losses_allowed = true;
     }
 
-    /// What has gone wrong since the last time.
+    /// Takes the troubles since the last call.
     pub fn troubles(&self) -> Vec<String> {
         self.catch_up();
         let mut notes = lock(&self.notes);
@@ -362,7 +361,7 @@ impl Page {
         troubles
     }
 
-    /// Events come in order: when a mark of ours has come, so has all that was before it.
+    /// Waits for a mark. Events arrive in order, so all earlier ones have arrived, too.
     fn catch_up(&self) {
         let before = lock(&self.notes).marks;
         self.js(&format!("console.debug({MARK:?})"));
@@ -371,7 +370,7 @@ impl Page {
         });
     }
 
-    /// The path that it was told to go to last.
+    /// The path of the page, for messages.
     pub fn name(&self) -> String {
         lock(&self.path).clone()
     }
@@ -431,7 +430,7 @@ impl Notes {
         }
         let url = entry.url.as_deref().unwrap_or_default();
         let told = format!("log: {} {url}", entry.text);
-        // A script that does not come is refused for what came in its place.
+        // The browser reports a failed script as one of a wrong type: that is a failed request, too.
         let failed = entry.source == LogEntrySource::Network || told.contains("/broken?");
         match failed {
             true => self.losses.push(told),
@@ -439,7 +438,7 @@ impl Notes {
         }
     }
 
-    /// A page asks its own server, on any of its ports, and nobody else.
+    /// A request to anything but the page's own server is a trouble.
     fn take_request(&mut self, url: &str) {
         let authority = url.split('/').nth(2).unwrap_or_default();
         let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
@@ -451,7 +450,7 @@ impl Notes {
     }
 }
 
-/// The raw number of a count, as an expression.
+/// An expression: a count of the wire strip, unformatted.
 fn count(name: &str) -> String {
     format!("document.querySelector('[data-count={name}]').dataset.value")
 }
