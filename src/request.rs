@@ -95,7 +95,7 @@ impl Request {
         }
     }
 
-    /// `limit=BYTES`: a stream ends with the event that brings its body to this length, and the client asks for the
+    /// `limit=BYTES`: a stream ends once its body has this length, and the client asks for the
     /// next stream, from the last id on. It sends at least one message, so `limit=1` makes a long poll of a stream.
     /// Without it a stream doesn't end.
     pub fn limit(&self) -> Result<usize, Refusal> {

@@ -11,18 +11,18 @@ use crate::door::shared::Shared;
 
 /// The answer to `/stats`.
 pub fn stats(shared: &Shared) -> Value {
-    let meter = &shared.metrics;
+    let metrics = &shared.metrics;
     let usage = Usage::now();
     json!({
-        "uptime_s": meter.started.elapsed().as_secs(),
+        "uptime_s": metrics.started.elapsed().as_secs(),
         "threads": usage.threads,
         "rss_bytes": usage.rss_bytes,
         "open_files": usage.open_files,
         "context_switches": usage.context_switches,
         "limits": limits(shared),
-        "connections": meter.connections.load(Ordering::SeqCst),
-        "held": meter.held(),
-        "techniques": techniques(&meter.routes),
+        "connections": metrics.connections.load(Ordering::SeqCst),
+        "held": metrics.held(),
+        "techniques": techniques(&metrics.routes),
     })
 }
 
@@ -35,20 +35,20 @@ pub fn limits(shared: &Shared) -> Value {
     })
 }
 
-fn techniques(counts: &[Arc<RouteMetrics>]) -> Map<String, Value> {
-    let rows = counts
+fn techniques(routes: &[Arc<RouteMetrics>]) -> Map<String, Value> {
+    let rows = routes
         .iter()
-        .map(|count| (count.name.to_string(), technique(count)));
+        .map(|route| (route.name.to_string(), technique(route)));
     rows.collect()
 }
 
-fn technique(count: &RouteMetrics) -> Value {
+fn technique(route: &RouteMetrics) -> Value {
     json!({
-        "held": count.held.load(Ordering::Relaxed),
-        "requests": count.requests.load(Ordering::Relaxed),
-        "events": count.events.load(Ordering::Relaxed),
-        "bytes_in": count.bytes_in.load(Ordering::Relaxed),
-        "bytes_out": count.bytes_out.load(Ordering::Relaxed),
-        "writes": count.writes.load(Ordering::Relaxed),
+        "held": route.held.load(Ordering::Relaxed),
+        "requests": route.requests.load(Ordering::Relaxed),
+        "events": route.events.load(Ordering::Relaxed),
+        "bytes_in": route.bytes_in.load(Ordering::Relaxed),
+        "bytes_out": route.bytes_out.load(Ordering::Relaxed),
+        "writes": route.writes.load(Ordering::Relaxed),
     })
 }
