@@ -126,7 +126,7 @@ struct Topic {
 }
 
 impl Topic {
-    /// Puts a token into each subscriber's channel. No lock is held meanwhile: the woken thread would block on it.
+    /// Puts a token into each subscriber's empty channel. No lock is held meanwhile: the woken thread would block on it.
     fn wake_subscribers(&self) {
         // Clients that subscribe from here on find the event in the ring: to wake them, too, might never end.
         let newest = lock(&self.subscribers).keys().next_back().copied();
@@ -137,6 +137,7 @@ impl Topic {
             batch.extend(
                 lock(&self.subscribers)
                     .range(next..end)
+                    .filter(|(_, token)| !token.is_full())
                     .take(WAKE_BATCH)
                     .map(|(number, token)| (*number, token.clone())),
             );

@@ -162,7 +162,7 @@ fn replay(name: &str) {
                 gdb.wait_until_child_sleeps();
                 shell.enter(&lines);
             }
-            "console" => {}
+            "console" | "mermaid" => {} // typed elsewhere, or a picture
             _ => shell.see(&lines),
         }
         if ports.is_empty() {
